@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Build the HTML report of a run: hands its arguments to `driftgate report`, the command that CI calls, so that both run one thing."""
+
+import sys
+
+from driftgate.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["report", *sys.argv[1:]]))

@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Export to ONNX: hands its arguments to `driftgate export`, the command that CI calls, so that both run one thing."""
+
+import sys
+
+from driftgate.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["export", *sys.argv[1:]]))

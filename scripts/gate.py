@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Judge a run: hands its arguments to `driftgate gate`, the command that CI calls, so that both run one thing."""
+
+import sys
+
+from driftgate.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["gate", *sys.argv[1:]]))

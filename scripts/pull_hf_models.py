@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Pin and pull the models of a configuration: hands its arguments to `driftgate pull`, the command that CI calls, so that both run one thing."""
+
+import sys
+
+from driftgate.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["pull", *sys.argv[1:]]))

@@ -1,0 +1,9 @@
+#!/usr/bin/env python3
+"""Run models on targets: hands its arguments to `driftgate infer`, the command that CI calls, so that both run one thing."""
+
+import sys
+
+from driftgate.cli import run
+
+if __name__ == "__main__":
+    sys.exit(run(["infer", *sys.argv[1:]]))

@@ -1,0 +1,75 @@
+"""What keeps the disk bounded (`prune`, `cache prune`), and `schema`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from driftgate.cli import options
+from driftgate.core.errors import UsageError, did_you_mean
+from driftgate.machine.settings.units import parse_size
+
+
+@click.group()
+def cache() -> None:
+    """The cache of cells and models."""
+
+
+@cache.command("prune")
+@click.option(
+    "--max-size", type=options.Unit("size", parse_size), help="What may stay (default: 20GB).", metavar="SIZE"
+)
+@click.option("--all", "everything", is_flag=True, help="Remove everything.")
+def cache_prune(max_size: float | None, everything: bool) -> int:
+    """Drop the least recently used results until the cache fits."""
+    from driftgate.core.text import human_bytes, plural
+    from driftgate.machine.cache import CellCache
+    from driftgate.machine.files import cache_root
+
+    limit = 0 if everything else int(max_size) if max_size is not None else None
+    pruned = CellCache(cache_root()).prune(limit)
+    removed = f"removed {plural(pruned.removed, 'result')} ({human_bytes(pruned.removed_bytes)})"
+    click.echo(f"{removed}; {plural(pruned.left, 'result')} left ({human_bytes(pruned.left_bytes)})")
+    return 0
+
+
+@click.command()
+@options.output
+@click.option("--days", type=click.IntRange(1), default=14, show_default=True, help="Keep runs younger than this.")
+@click.option("--max-size", type=options.Unit("size", parse_size), help="Keep the newest that fit.", metavar="SIZE")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+def prune(output: Path, days: int, max_size: float | None, dry_run: bool) -> int:
+    """Remove old runs in the output folder, oldest first. The newest run always stays."""
+    from driftgate.core.text import human_bytes, plural
+    from driftgate.machine.retention import prune_runs
+
+    gone = prune_runs(output, days=days, max_bytes=int(max_size) if max_size is not None else None, dry_run=dry_run)
+    for run in gone:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {run.run_id} ({human_bytes(run.bytes)})")
+    click.echo(f"{plural(len(gone), 'run')}, {human_bytes(sum(run.bytes for run in gone))}")
+    return 0
+
+
+@click.command()
+@click.argument("what", default="config")
+def schema(what: str) -> int:
+    """JSON Schema of `config` (default), `record`, `plan`, `lock`, `findings` or `manifest`."""
+    from pydantic import BaseModel
+
+    from driftgate.core.records import Findings, Lock, Manifest, Plan, StageRecord
+    from driftgate.machine.settings import Settings
+
+    known: dict[str, type[BaseModel]] = {
+        "config": Settings,
+        "record": StageRecord,
+        "plan": Plan,
+        "lock": Lock,
+        "findings": Findings,
+        "manifest": Manifest,
+    }
+    if what not in known:
+        raise UsageError(f"no schema of {what[:80]!r}", mend=did_you_mean(what, known))
+    click.echo(json.dumps(known[what].model_json_schema(), indent=1))
+    return 0

@@ -1,0 +1,108 @@
+"""Options that several commands share, each written once, and how they change the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+
+from driftgate.core.errors import UsageError
+from driftgate.core.references import parse_reference
+from driftgate.machine.settings import Config, Settings
+from driftgate.machine.settings.units import parse_duration, parse_size
+from driftgate.targets import TARGETS
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Command], Command]
+
+
+class Unit(click.ParamType[float]):
+    """A size or duration with its unit."""
+
+    def __init__(self, name: str, parse: Callable[[object], float]) -> None:
+        self.name, self._parse = name, parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number in bytes or seconds."""
+        try:
+            number = self._parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        if number <= 0:
+            self.fail(f"{value!r} must be more than 0", param, ctx)
+        return number
+
+
+output = click.option(
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("outputs"),
+    help="Folder that holds runs.",
+)
+run_option = click.option("--run", "run_name", metavar="RUN", help="A path, an id, a unique prefix, or `latest`.")
+models = click.option("--model", "models", metavar="REF", multiple=True, help="A reference or slug; may be repeated.")
+targets = click.option("--target", "targets", metavar="NAME", multiple=True, help="A target; may be repeated.")
+formats = click.option(
+    "--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to print."
+)
+_LIMITS = (
+    click.option("--jobs", type=click.IntRange(1, 256), help="Jobs at once (default: the cores).", metavar="N"),
+    click.option("--no-cache", is_flag=True, help="Compute every cell anew."),
+    click.option("--no-latency", is_flag=True, help="Take no times."),
+    click.option("--time-limit", type=Unit("seconds", parse_duration), metavar="SECONDS", help="Of one job."),
+    click.option("--memory-limit", type=Unit("size", parse_size), metavar="SIZE", help="Of one job, like 8GB."),
+)
+
+
+def limits(command: Command) -> Command:
+    """The options of everything that runs jobs; they arrive as `jobs no_cache no_latency time_limit memory_limit`."""
+    for option in reversed(_LIMITS):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the flags say; None or empty where they say nothing."""
+
+    models: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    jobs: int | None = None
+    no_latency: bool = False
+    time_limit: float | None = None
+    memory_limit: float | None = None
+
+    def apply(self, config: Config) -> Settings:
+        """The settings with the flags on top, every target and reference checked. Raises UsageError."""
+        data = config.settings.model_dump()
+        if self.models:
+            for text in self.models:
+                parse_reference(text, where="--model")
+            data["models"], data["hub"]["top"] = self.models, 0
+        if self.targets:
+            data["targets"] = self.targets
+        if self.no_latency:
+            data["latency"]["enabled"] = False
+        for key, value in (("time", self.time_limit), ("memory", self.memory_limit), ("jobs", self.jobs)):
+            if value is not None:
+                data["limits"][key] = value
+        settings = _validated(data)
+        self._check_targets(settings, config)
+        return settings
+
+    def _check_targets(self, settings: Settings, config: Config) -> None:
+        for index, name in enumerate(settings.targets):
+            TARGETS.check(name, where="--target" if self.targets else config.where("targets", index))
+        TARGETS.check(settings.reference, where=config.where("reference"))
+
+
+def _validated(data: dict[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UsageError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

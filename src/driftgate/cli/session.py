@@ -1,0 +1,194 @@
+"""Everything that a command needs to run cells: settings, run store, the Hub it pulls from, the pool, the cache."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from driftgate import __version__
+from driftgate.cli.progress import watcher_for
+from driftgate.core.errors import MachineryError, UsageError, did_you_mean
+from driftgate.core.records import Cell, Manifest, Plan
+from driftgate.core.references import slug_of
+from driftgate.executors.conductor import Conductor, Places
+from driftgate.executors.local import LocalPool
+from driftgate.machine.cache import CellCache, code_version
+from driftgate.machine.events import EventLog
+from driftgate.machine.expectations import load_expectations
+from driftgate.machine.files import cache_root
+from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
+from driftgate.machine.settings import Config, Settings
+from driftgate.machine.store import RunStore
+from driftgate.pipeline import STAGE_OF, WARM, plan_cells, upstream
+
+EMBEDDED = "embedded"
+WORKER_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+@dataclass(frozen=True)
+class Session:
+    """One run being worked on."""
+
+    store: RunStore
+    settings: Settings
+    use_cache: bool = True
+    inputs: Path = Path("inputs")
+
+    def conduct(self, cells: Iterable[Cell], *, again: bool = False) -> None:
+        """Take these cells to their records. Starts the embedded Hub and workers only when needed."""
+        todo = tuple(cells)
+        if not todo:
+            return
+        os.environ.update({name: value for name, value in WORKER_THREADS.items() if name not in os.environ})
+        self.store.write_agent(this_agent())
+        agent = agent_name()
+        cache = CellCache(cache_root()) if self.use_cache else None
+        with (
+            hub_ready(self.settings) as settings,
+            EventLog(self.store.events_path(agent)) as events,
+            watcher_for(self.store.run_id) as watcher,
+            LocalPool(self.jobs, warm=WARM, on_progress=watcher.downloading) as pool,
+        ):
+            conductor = Conductor(
+                self.store,
+                settings,
+                STAGE_OF,
+                lambda cell: upstream(cell, settings.reference),
+                pool=pool,
+                places=Places(cache_root() / "models", self.inputs, cache),
+                events=events,
+                watcher=watcher,
+                agent=agent,
+            )
+            conductor.run(todo, again=again)
+        if cache is not None:
+            cache.prune()
+
+    @property
+    def jobs(self) -> int:
+        """Jobs at once: as configured, or one per core that this process may use."""
+        jobs = self.settings.limits.jobs
+        return cores_allowed() if jobs == "auto" else jobs
+
+
+def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
+    """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs."""
+    expectations = _expectations_of(config)
+    store = RunStore.create(output)
+    if expectations is not None:
+        store.write_text("expectations.yaml", expectations)
+    manifest = Manifest(
+        run_id=store.run_id,
+        fleet=settings.fleet,
+        driftgate=__version__,
+        started_at=datetime.now(UTC),
+        config=settings.model_dump(mode="json"),
+    )
+    store.write_manifest(manifest)
+    plan_run(store, settings, config)
+    return store
+
+
+def _expectations_of(config: Config) -> str | None:
+    """The text of the configuration's expectations, checked, so that the run carries what it is judged by."""
+    named = config.settings.expectations
+    path = config.folder / named if named else Path("configs/expectations.yaml")
+    if named is None and not path.is_file():
+        return None
+    load_expectations(path)
+    return path.read_text("utf-8")
+
+
+def plan_run(store: RunStore, settings: Settings, config: Config | None = None) -> None:
+    """Pin the fleet and write lock and plan."""
+    from driftgate.sources.resolve import resolve
+
+    with hub_ready(settings) as ready:
+        lock = resolve(ready, config.where if config else lambda *position: "run.json")
+    if settings.hub.endpoint == EMBEDDED:  # its port changes from run to run
+        models = tuple(m.model_copy(update={"endpoint": EMBEDDED}) if m.endpoint else m for m in lock.models)
+        lock = lock.model_copy(update={"models": models})
+    store.write_lock(lock)
+    cells = plan_cells(lock.models, settings)
+    store.write_plan(Plan(run_id=store.run_id, fleet=settings.fleet, cells=cells))
+
+
+def settings_of(store: RunStore) -> Settings:
+    """The settings that a run was made with."""
+    return Settings.model_validate(store.manifest().config)
+
+
+def chosen_cells(
+    store: RunStore, *, stages: Iterable[str] | None = None, models: Iterable[str] = (), targets: Iterable[str] = ()
+) -> tuple[Cell, ...]:
+    """The planned cells of these stages, models (references or slugs) and targets; none named means all."""
+    cells = store.plan().cells
+    wanted_stages = set(stages) if stages is not None else None
+    slugs = _known(models, {entry.ref: entry.slug for entry in store.lock().models}, "model of this run")
+    wanted_targets = _known(targets, {c.target: c.target for c in cells if c.target}, "target of this run")
+    return tuple(
+        cell
+        for cell in cells
+        if (wanted_stages is None or cell.stage in wanted_stages)
+        and (not slugs or cell.model in slugs)
+        and (not wanted_targets or cell.target is None or cell.target in wanted_targets)
+    )
+
+
+def _known(names: Iterable[str], valid: dict[str, str], what: str) -> set[str]:
+    found = set()
+    for name in names:
+        if name in valid.values():
+            found.add(name)
+        elif name in valid or slug_of(name) in valid.values():
+            found.add(valid.get(name, slug_of(name)))
+        else:
+            raise UsageError(f"{name[:80]!r} is no {what}", mend=did_you_mean(name, [*valid, *valid.values()], most=6))
+    return found
+
+
+@contextmanager
+def hub_ready(settings: Settings) -> Iterator[Settings]:
+    """Settings whose hub endpoint can be asked: for `embedded`, a Hub on loopback that serves the zoo, while the block lasts."""
+    if settings.hub.endpoint != EMBEDDED:
+        yield settings
+        return
+    from driftgate.sources.embedded_hub import EmbeddedHub
+
+    with EmbeddedHub(zoo_folder()) as hub:
+        at = settings.hub.model_copy(update={"endpoint": hub.url})
+        yield settings.model_copy(update={"hub": at})
+
+
+def zoo_folder() -> Path:
+    """The folder of the zoo's models, built once per version of our code and of the toolchain."""
+    from hashlib import sha256
+
+    what = f"{code_version()}{package_versions()}"
+    folder = cache_root() / "zoo" / sha256(what.encode()).hexdigest()[:16]
+    if not (folder / ".complete").is_file():
+        _build_zoo(folder)
+    return folder
+
+
+def _build_zoo(folder: Path) -> None:
+    print("building the zoo: tiny models with random weights (once)", file=sys.stderr)  # noqa: T201
+    command = [sys.executable, "-m", "driftgate.stages.zoo", str(folder)]
+    answer = subprocess.run(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        env=os.environ | WORKER_THREADS,
+    )
+    if answer.returncode != 0:
+        last = answer.stderr.strip().splitlines()[-1:] or ["no message"]
+        raise MachineryError(f"the zoo could not be built (exit code {answer.returncode}): {last[0]}")
+    (folder / ".complete").touch()

@@ -1,0 +1,122 @@
+"""One cell stage by hand: on the cells of a run, or on one reference at a desk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from driftgate.cli import options
+from driftgate.core.errors import ExitCode, UsageError
+from driftgate.core.records import Cell
+from driftgate.core.verdicts import FailureKind
+from driftgate.machine.store import RunStore
+
+DEFAULT_TARGET = {"infer": "torch-eager-cpu", "drift": "ort-cpu"}
+
+
+def _stage_command(name: str, text: str) -> click.Command:
+    @click.command(name, help=text)
+    @click.argument("reference", required=False)
+    @options.run_option
+    @options.models
+    @options.targets
+    @options.output
+    @options.formats
+    @options.limits
+    def command(
+        reference: str | None,
+        run_name: str | None,
+        models: tuple[str, ...],
+        targets: tuple[str, ...],
+        output: Path,
+        form: str,
+        no_cache: bool,
+        **limits: int | float | bool | None,
+    ) -> int:
+        if (reference is None) == (run_name is None):
+            raise UsageError(
+                f"{name} takes a reference or --run", mend=f"try `driftgate {name} zoo:bert`, or --run latest"
+            )
+        overrides = options.Overrides(
+            (reference,) if reference else (),
+            targets,
+            **limits,  # type: ignore[arg-type]  # click typed them
+        )
+        if reference is not None:
+            if models:
+                raise UsageError("--model goes with --run", mend="give the reference alone")
+            return at_a_desk(name, overrides, use_cache=not no_cache, form=form)
+        assert run_name is not None
+        return on_a_run(name, run_name, output, models, overrides, use_cache=not no_cache, form=form)
+
+    return command
+
+
+def at_a_desk(stage: str, overrides: options.Overrides, *, use_cache: bool, form: str) -> int:
+    """Run the stage and what it needs on one reference, in a scratch run; print the record."""
+    from driftgate.cli.session import Session, begin_run
+    from driftgate.cli.show import print_records
+    from driftgate.machine.files import cache_root
+    from driftgate.machine.settings import Config, Document, Settings
+    from driftgate.pipeline import closure
+
+    wanted = overrides.targets or ((DEFAULT_TARGET[stage],) if stage in DEFAULT_TARGET else ())
+    settings = overrides.apply(Config(Settings(), Document.of("the call"), Path.cwd()))
+    config = Config(settings, Document.of("the call"), Path.cwd())
+    if stage == "drift" and settings.reference in wanted:
+        raise UsageError(f"{settings.reference} is the reference itself", mend="name another --target")
+    store = begin_run(config, settings, cache_root() / "scratch")
+    slug = store.lock().models[0].slug
+    targets = wanted if stage in DEFAULT_TARGET else (None,)
+    cells = [Cell(model=slug, stage=stage, target=target) for target in targets]
+    needed = dict.fromkeys(need for cell in cells for need in closure(cell, settings.reference))
+    Session(store, settings, use_cache=use_cache).conduct(needed)
+    _raise_usage_errors(store, needed)
+    return print_records(store, cells, form)
+
+
+def _raise_usage_errors(store: RunStore, cells: Iterable[Cell]) -> None:
+    """A mistake in a person's own inputs file or factory is theirs to mend: exit 2, as for any wrong call."""
+    for cell in cells:
+        record = store.record(cell)
+        if record is not None and record.failure is not None and record.failure.kind is FailureKind.CONFIG:
+            raise UsageError(record.failure.message)
+
+
+def on_a_run(
+    stage: str,
+    run_name: str,
+    output: Path,
+    models: tuple[str, ...],
+    overrides: options.Overrides,
+    *,
+    use_cache: bool,
+    form: str,
+) -> int:
+    """Run the stage's cells of a run (again, if they have a record); 0 if every cell has a record afterwards."""
+    from driftgate.cli.session import Session, chosen_cells, settings_of
+    from driftgate.cli.show import print_cells
+    from driftgate.machine.settings import Config, Document
+
+    store = RunStore.find(run_name, output)
+    stored = Config(settings_of(store), Document.of("run.json"), store.root)
+    cells = chosen_cells(store, stages=[stage], models=models, targets=overrides.targets)
+    limited = options.Overrides((), (), *_rest(overrides)).apply(stored)
+    Session(store, limited, use_cache=use_cache).conduct(cells, again=True)
+    print_cells(store, cells, form)
+    return ExitCode.FINE if all(store.record(cell) for cell in cells) else ExitCode.MACHINERY
+
+
+def _rest(overrides: options.Overrides) -> tuple[int | None, bool, float | None, float | None]:
+    return overrides.jobs, overrides.no_latency, overrides.time_limit, overrides.memory_limit
+
+
+_DESK = "Takes --run RUN, or a reference (zoo:bert, hf:org/name, local:PATH, python:module:factory) for one model at a desk."
+
+inputs = _stage_command("inputs", f"Make the inputs of each model, from the model itself. {_DESK}")
+explain = _stage_command("explain", f"Count every graph break and say where it is. {_DESK}")
+export = _stage_command("export", f"Export to ONNX, trying one exporter after the other. {_DESK}")
+infer = _stage_command("infer", f"Run on targets: outputs, placement, latency. {_DESK}")
+drift = _stage_command("drift", f"Compare each target's outputs with the reference's. {_DESK}")

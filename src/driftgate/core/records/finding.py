@@ -1,0 +1,59 @@
+"""What the gate found: one sentence a person can act on, with its evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from enum import StrEnum
+from typing import Any
+
+from driftgate.core.records.base import SCHEMA_VERSION, Message, Record
+
+
+class Severity(StrEnum):
+    """`ERROR` fails the build; `WARNING` is shown; `INFO` is good or neutral news."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Finding(Record):
+    """One thing that is new and real. `model`, `stage`, `target` and `variant` name the cell, None where it is of the run."""
+
+    id: str
+    rule: str
+    severity: Severity
+    model: str | None
+    stage: str | None
+    target: str | None = None
+    variant: str | None = None
+    sentence: Message
+    baseline: str | None = None
+    current: str | None = None
+    evidence: dict[str, Any] = {}
+    confirmed: bool | None = None
+    repro: str | None = None
+
+
+class Findings(Record):
+    """`findings.json`. `verdict` is passed, failed (regressions) or error (the machinery failed)."""
+
+    schema_version: int = SCHEMA_VERSION
+    run_id: str
+    fleet: str
+    verdict: str
+    findings: tuple[Finding, ...]
+
+
+def finding_id(
+    rule: str,
+    fleet: str,
+    slug: str | None,
+    stage: str | None,
+    target: str | None,
+    variant: str | None,
+    fingerprint: str,
+) -> str:
+    """The same finding in the same cell has the same id, night after night."""
+    parts = (rule, fleet, slug, stage, target, variant, fingerprint)
+    return hashlib.sha256("\x1f".join(part or "" for part in parts).encode()).hexdigest()[:16]

@@ -1,0 +1,153 @@
+"""Starts the processes of a pool: guardians in a fresh interpreter, and the warmed server that forks the others."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import selectors
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from driftgate.core.errors import MachineryError
+from driftgate.machine.isolation.family import kill_descendants
+from driftgate.machine.isolation.line import Line
+from driftgate.machine.isolation.linux import become_subreaper
+
+WARM_UP_SECONDS = 600.0
+PATIENCE_SECONDS = 10.0
+_STARTS = 2
+_MARK = "DRIFTGATE_POOL"
+_TAIL = 2_000
+
+
+class Launcher:
+    """Owns every process of a pool. `root` is the pool's temporary folder; what the processes themselves have to complain about
+    goes to `machinery.log` there. The server is heard through `selector`, whose keys carry a function to call.
+
+    Must be used from one thread: processes die with the thread that started them.
+    """
+
+    def __init__(self, warm: str | None, root: Path, selector: selectors.BaseSelector) -> None:
+        self._warm, self._log, self._selector = warm or "", root / "machinery.log", selector
+        self._mark = secrets.token_hex(8)
+        self._was_subreaper = become_subreaper()
+        self._fresh: list[subprocess.Popen[bytes]] = []
+        self._server: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._started = 0.0
+        self._false_starts = 0
+        self._line: Line | None = None
+
+    @property
+    def server(self) -> int | None:
+        """The process id of the warmed server, while there is one."""
+        return self._server.pid if self._server else None
+
+    # -- starting ------------------------------------------------------------------------------------------------
+
+    def fresh(self, end: Line) -> None:
+        """Start a guardian in an interpreter of its own. Raises OSError if there is no process to be had."""
+        self._fresh = [process for process in self._fresh if process.poll() is None]
+        self._fresh.append(self._spawn("driftgate.executors.guarded", end, []))
+
+    def forked(self, end: Line) -> None:
+        """Have the server fork a guardian, starting it if need be. Raises MachineryError if the server cannot start."""
+        for _ in range(_STARTS):
+            if self._line is None:
+                self._start_server()
+            assert self._line is not None
+            try:
+                self._line.send({"fork": True}, handle=end.fileno())
+            except (BrokenPipeError, ConnectionError):
+                self._server_gone()
+            else:
+                return
+        raise OSError("the worker server does not stay up")
+
+    def _start_server(self) -> None:
+        ours, theirs = Line.pair()
+        try:
+            arguments = [str(os.getpid()), self._warm]
+            self._server = self._spawn("driftgate.executors.server", theirs, arguments)
+        finally:
+            theirs.close()
+        self._line, self._ready, self._started = ours, False, time.monotonic()
+        self._selector.register(ours, selectors.EVENT_READ, self._hear_server)
+
+    def _spawn(self, module: str, end: Line, arguments: list[str]) -> subprocess.Popen[bytes]:
+        # -P: modules in the user's current folder must not shadow those of the machinery; a worker puts it in front later.
+        command = [sys.executable, "-P", "-m", module, str(end.fileno()), *arguments]
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[end.fileno()],
+                start_new_session=True,  # Ctrl-C on the terminal is for the parent alone
+                env=os.environ | {_MARK: self._mark},
+            )
+
+    # -- the server's life ---------------------------------------------------------------------------------------
+
+    def _hear_server(self) -> None:
+        assert self._line is not None
+        message = self._line.receive()
+        if message is None:
+            self._server_gone()
+        elif "failed" in message:
+            raise MachineryError(f"the worker server cannot start: {message['failed']}")
+        else:
+            self._ready, self._false_starts = True, 0
+
+    def check_warm_up(self) -> None:
+        """Raise MachineryError if the warm-up takes for ever."""
+        if self._line is not None and not self._ready and time.monotonic() - self._started > WARM_UP_SECONDS:
+            raise MachineryError(f"the warm-up {self._warm} did not end within {WARM_UP_SECONDS:g} s")
+
+    def _server_gone(self) -> None:
+        """It was killed. Its guardians live on; what it would have forked is asked for again."""
+        assert self._server is not None
+        assert self._line is not None
+        self._selector.unregister(self._line)
+        self._line.close()
+        status = self._server.wait()
+        self._server, self._line = None, None
+        if self._ready:
+            return
+        self._false_starts += 1
+        if self._false_starts >= _STARTS:
+            raise MachineryError(f"the worker server died while it warmed up (status {status}): {self._last_words()}")
+
+    def _last_words(self) -> str:
+        return " ".join(self._log.read_text(errors="replace")[-_TAIL:].split()) or "it said nothing"
+
+    # -- the end -------------------------------------------------------------------------------------------------
+
+    def sweep(self, guardians: frozenset[int]) -> None:
+        """Kill what killed guardians left behind and the kernel gave to this process. `guardians` live and stay."""
+        kill_descendants(spare=lambda pid: pid in guardians or not self._is_ours(pid))
+
+    def close(self) -> None:
+        """Everything ends: by itself, for its line is broken, and if it does not, by force."""
+        if self._line is not None:
+            self._line.close()
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        for process in [*self._fresh, *([self._server] if self._server else [])]:
+            try:
+                process.wait(max(0.0, give_up - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.sweep(frozenset())
+        become_subreaper(on=self._was_subreaper)
+
+    def _is_ours(self, pid: int) -> bool:
+        """Whether a child of this process descends from one of the pool's: it inherited the mark in its environment."""
+        own = {process.pid for process in self._fresh} | {self.server}
+        try:
+            return pid not in own and f"{_MARK}={self._mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            return False

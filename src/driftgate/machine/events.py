@@ -1,0 +1,44 @@
+"""The agent's event log: one JSON line per event (start, verdict, break, finding), appended and never rewritten.
+
+What is shipped to Loki later is read from this file, so it is written before anything is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from driftgate.core.errors import MachineryError
+
+
+class EventLog:
+    """Appends events to `agents/AGENT.events.jsonl`; one whole line a write, so that two writers cannot mix."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise MachineryError(f"cannot write {path}: {error.strerror or error}") from error
+
+    def write(self, event: str, *, level: str = "info", **fields: Any) -> None:
+        """Append one event with the time of now (UTC)."""
+        row = {"time": datetime.now(UTC).isoformat(), "level": level, "event": event} | fields
+        line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+        try:
+            os.write(self._descriptor, line.encode("utf-8", "backslashreplace"))
+        except OSError as error:
+            raise MachineryError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    def __enter__(self) -> EventLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)

@@ -1,0 +1,20 @@
+"""Reading `expectations.yaml`, with file, line and key for every mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from driftgate.core.errors import UsageError
+from driftgate.core.expectations import Expectations
+from driftgate.machine.settings.load import Document, load_yaml, read_text, validate
+
+
+def load_expectations(path: Path) -> Expectations:
+    """The rows of the file, a list or a mapping with the key `expectations`. Raises UsageError."""
+    document = load_yaml(read_text(path), name=str(path))
+    if isinstance(document.data, list):
+        lines = {("expectations", *position): line for position, line in document.lines.items()}
+        document = Document(document.name, {"expectations": document.data}, lines)
+    if not isinstance(document.data, dict):
+        raise UsageError("the file must be a list of rows", where=document.where())
+    return validate(Expectations, document)

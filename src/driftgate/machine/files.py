@@ -1,0 +1,72 @@
+"""Writing files so that a reader sees the old one or the new one, never half of it."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from driftgate.core.errors import MachineryError
+
+CHUNK = 1 << 20
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write to a temporary name beside `path`, sync, rename. Raises MachineryError when the disk refuses."""
+    data = content.encode() if isinstance(content, str) else content
+    with replacing(path) as stream:
+        stream.write(data)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A binary stream whose content takes the place of `path` when the block ends without an exception."""
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name[-100:]}.", suffix=".tmp", dir=path.parent)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise MachineryError(f"cannot write {path}: {_reason(error)}") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    mends = {
+        errno.ENOSPC: "the disk is full; free some space or choose another --output",
+        errno.EROFS: "the file system is read-only; choose another --output",
+        errno.EACCES: "permission denied; choose another --output",
+        errno.EDQUOT: "the disk quota is used up",
+    }
+    return mends.get(error.errno or 0, error.strerror or str(error))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file's content, in 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def cache_root() -> Path:
+    """Where downloads and cached results live: DRIFTGATE_CACHE, else XDG_CACHE_HOME, else ~/.cache."""
+    own = os.environ.get("DRIFTGATE_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "driftgate"

@@ -1,0 +1,111 @@
+"""The keys of a configuration file, their types and defaults (`driftgate schema` prints them as JSON Schema)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+
+from driftgate.machine.settings.units import Duration, Size
+
+GB = 10**9
+
+
+def _text_of(value: object) -> object:
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+Name = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=200)]
+Fleet = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class HubSettings(Section):
+    """Which models to select from a Hub: the top N of each task, family or author."""
+
+    endpoint: Name | None = Field(
+        None, description="null = the Hugging Face Hub (or HF_ENDPOINT), a URL, or `embedded`"
+    )
+    top: Annotated[int, Field(ge=0, le=1000)] = 0
+    per: Literal["task", "family", "author"] = "task"
+    by: Literal["downloads", "likes", "trending"] = "downloads"
+    tasks: tuple[Name, ...] = ()
+    families: tuple[Name, ...] = ()
+    authors: tuple[Name, ...] = ()
+    max_size: Size = 2 * GB
+    licences: tuple[Name, ...] = Field((), description="empty = any")
+    library: Name | None = "transformers"
+    gated: bool = Field(False, description="true = gated models too, where a token gives access")
+    allow_pickle: bool = False
+    allow_remote_code: tuple[Name, ...] = ()
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The tasks, families or authors of which the top N are taken."""
+        return {"task": self.tasks, "family": self.families, "author": self.authors}[self.per]
+
+
+class ExplainSettings(Section):
+    """What explain does beyond the counting pass."""
+
+    fullgraph: bool = True
+    second_shape: bool = True
+
+
+class ExportSettings(Section):
+    """The ladder of exporters, tried in order."""
+
+    exporters: Annotated[tuple[Literal["dynamo", "transformers"], ...], Field(min_length=1)] = (
+        "dynamo",
+        "transformers",
+    )
+    stop: Literal["first_success", "never"] = "first_success"
+    dynamic: bool = False
+    opset: Annotated[int, Field(ge=18, le=26)] | None = None
+
+
+class LatencySettings(Section):
+    """How long to measure: until the interval of p50 is within ±precision, or the budget is used up."""
+
+    enabled: bool = True
+    budget: Duration = 20.0
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.02
+
+
+class LimitSettings(Section):
+    """What one job may use, and how many jobs run at once."""
+
+    time: Duration = 900.0
+    memory: Size = 8 * GB
+    jobs: PositiveInt | Literal["auto"] = "auto"
+
+
+class KeepSettings(Section):
+    """What stays on disk: which ONNX files (`changed`: those of failed cells, and those not in the cache), runs for how many days,
+    and how much in all."""
+
+    onnx: Literal["always", "changed", "never"] = "changed"
+    days: Annotated[int, Field(ge=1)] = 14
+    max_size: Size = 200 * GB
+
+
+class Settings(Section):
+    """A whole configuration."""
+
+    fleet: Fleet = "desk"
+    hub: HubSettings = HubSettings()
+    models: tuple[Name, ...] = ()
+    targets: Annotated[tuple[Name, ...], Field(min_length=1)] = ("torch-eager-cpu", "torch-inductor-cpu", "ort-cpu")
+    reference: Name = "torch-eager-cpu"
+    explain: ExplainSettings = ExplainSettings()
+    export: ExportSettings = ExportSettings()
+    latency: LatencySettings = LatencySettings()
+    limits: LimitSettings = LimitSettings()
+    keep: KeepSettings = KeepSettings()
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    expectations: Name | None = Field(None, description="path of expectations.yaml, relative to this file")

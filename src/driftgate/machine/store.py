@@ -1,0 +1,206 @@
+"""The run store: the only room that knows where things lie inside `outputs/RUN`.
+
+    outputs/RUN/plan.json models.lock.json run.json agents/ models/SLUG/STAGE[.TARGET][@VARIANT].json …
+
+Every write is atomic (temporary name, sync, rename), every read validated. One file per cell, so that runs of several agents
+merge by copying.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from driftgate.core.errors import MachineryError, UsageError, did_you_mean
+from driftgate.core.records import Agent, Cell, Findings, Lock, Manifest, Plan, Record, StageRecord, cell_named
+from driftgate.core.records.upgrade import upgraded
+from driftgate.machine.files import write_atomic
+
+R = TypeVar("R", bound=Record)
+
+_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
+_SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+NO_RECORDS = frozenset({"inputs.meta"})
+
+
+class RunStore:
+    """One run on disk. Create it with `create`, find it with `find`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    # -- finding and creating ------------------------------------------------------------------------------------
+
+    @classmethod
+    def create(cls, output: Path, *, now: datetime | None = None) -> RunStore:
+        """A new run's folder under `output`, named by UTC time and six random hex digits."""
+        stamp = (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%SZ")
+        store = cls(output / f"{stamp}-{secrets.token_hex(3)}")
+        try:
+            store.root.mkdir(parents=True)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise MachineryError(f"cannot create a run in {output}: {reason}; choose another --output") from error
+        return store
+
+    @classmethod
+    def find(cls, run: str, output: Path) -> RunStore:
+        """The run that `run` means: a path, an id, a unique prefix of one, or `latest`."""
+        as_path = Path(run)
+        if _is_run(as_path):
+            return cls(as_path)
+        ids = run_ids(output)
+        if run == "latest":
+            return cls(output / _latest(ids, output))
+        matching = [run_id for run_id in ids if run_id.startswith(run)] if run else []
+        if len(matching) == 1:
+            return cls(output / matching[0])
+        if matching:
+            raise UsageError(f"{run!r} is the beginning of {len(matching)} runs in {output}", mend="add digits")
+        raise UsageError(f"no run {run[:200]!r} in {output}", mend=did_you_mean(run, [*ids, "latest"], most=5))
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, as its plan says it; before there is a plan, the folder's name."""
+        return self.root.name
+
+    # -- documents of the run ------------------------------------------------------------------------------------
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write `plan.json`."""
+        self._write("plan.json", plan)
+
+    def plan(self) -> Plan:
+        """The scheduled cells."""
+        return self._read("plan.json", Plan)
+
+    def write_lock(self, lock: Lock) -> None:
+        """Write `models.lock.json`."""
+        self._write("models.lock.json", lock)
+
+    def lock(self) -> Lock:
+        """The pinned models."""
+        return self._read("models.lock.json", Lock)
+
+    def write_manifest(self, manifest: Manifest) -> None:
+        """Write `run.json` (steps alone do that)."""
+        self._write("run.json", manifest)
+
+    def manifest(self) -> Manifest:
+        """The manifest."""
+        return self._read("run.json", Manifest)
+
+    def write_findings(self, findings: Findings) -> None:
+        """Write `findings.json`."""
+        self._write("findings.json", findings)
+
+    def findings(self) -> Findings:
+        """What the gate found."""
+        return self._read("findings.json", Findings)
+
+    def has(self, name: str) -> bool:
+        """Whether the run has that document (`plan.json`, `findings.json`, …)."""
+        return (self.root / name).is_file()
+
+    def write_agent(self, agent: Agent) -> None:
+        """Write `agents/AGENT.json`."""
+        self._write(f"agents/{agent.agent}.json", agent)
+
+    def agents(self) -> tuple[Agent, ...]:
+        """Every machine that took part."""
+        paths = sorted((self.root / "agents").glob("*.json"))
+        return tuple(self._read(f"agents/{path.name}", Agent) for path in paths)
+
+    def events_path(self, agent: str) -> Path:
+        """The event log of an agent."""
+        return self.root / "agents" / f"{agent}.events.jsonl"
+
+    def write_text(self, name: str, text: str) -> Path:
+        """Write a document that is no record (`summary.md`, `junit.xml`, a page of the report)."""
+        path = self.root / name
+        write_atomic(path, text)
+        return path
+
+    # -- models and cells ----------------------------------------------------------------------------------------
+
+    def model_folder(self, slug: str) -> Path:
+        """`models/SLUG`; refuses a name that is no slug."""
+        if not _SLUG.fullmatch(slug):
+            raise UsageError(f"{slug[:80]!r} is not a model of this run")
+        return self.root / "models" / slug
+
+    def record_path(self, cell: Cell) -> Path:
+        """Where the cell's record lies."""
+        return self.model_folder(cell.model) / f"{cell.name}.json"
+
+    def log_path(self, cell: Cell) -> Path:
+        """Where what the worker printed lies."""
+        return self.model_folder(cell.model) / f"{cell.name}.log"
+
+    def write_record(self, record: StageRecord) -> None:
+        """Write the record of a cell."""
+        write_atomic(self.record_path(record.cell), record.to_json())
+
+    def record(self, cell: Cell) -> StageRecord | None:
+        """The record of a cell, or None if there is none yet. A record that does not validate is an error."""
+        path = self.record_path(cell)
+        if not path.is_file():
+            return None
+        record = read_record(path, StageRecord)
+        if record.cell != cell:
+            raise MachineryError(f"{path} is the record of {record.cell}, not of {cell}")
+        return record
+
+    def records(self) -> Iterator[StageRecord]:
+        """All records there are, model by model, read one at a time."""
+        for folder in sorted((self.root / "models").glob("*")):
+            for path in sorted(folder.glob("*.json")):
+                if path.stem not in NO_RECORDS and cell_named(folder.name, path.stem):
+                    yield read_record(path, StageRecord)
+
+    # -- reading and writing -------------------------------------------------------------------------------------
+
+    def _write(self, name: str, record: Record) -> None:
+        write_atomic(self.root / name, record.to_json())
+
+    def _read(self, name: str, kind: type[R]) -> R:
+        path = self.root / name
+        if not path.is_file():
+            raise UsageError(f"{path} is missing", mend="give a complete run, or `--resume` this one")
+        return read_record(path, kind)
+
+
+def read_record(path: Path, kind: type[R]) -> R:
+    """Read and validate one record, upgrading older schema versions. A newer version is a UsageError."""
+    try:
+        return kind.model_validate(upgraded(path.read_bytes(), kind, str(path)))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise MachineryError(f"{path} is not a valid {kind.__name__}: {place}: {first['msg']}") from error
+    except OSError as error:
+        raise MachineryError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def run_ids(output: Path) -> list[str]:
+    """The runs in a folder, oldest first."""
+    if not output.is_dir():
+        return []
+    return sorted(path.name for path in output.iterdir() if _RUN_ID.fullmatch(path.name) and _is_run(path))
+
+
+def _is_run(folder: Path) -> bool:
+    """A run has a manifest from its first moment on; one that was merged from agents may have only a plan."""
+    return (folder / "run.json").is_file() or (folder / "plan.json").is_file()
+
+
+def _latest(ids: list[str], output: Path) -> str:
+    if not ids:
+        raise UsageError(f"there is no run in {output}", mend="make one with `driftgate run`, or give its --output")
+    return ids[-1]

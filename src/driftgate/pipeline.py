@@ -1,0 +1,135 @@
+"""The whole pipeline on one screen.
+
+    pull ─► inputs ─► explain
+                 └──► export ─► infer(target 1 … n) ─► drift      each cell a job in a process of its own
+                                                         │
+                                              gate ─► report      steps over the whole run, in the parent
+
+A cell stage is a plain function from a job to a payload; an executor runs it and always leaves one record. A step reads a
+run and writes about it. What a cell needs (`upstream`) and which cells a run has (`plan_cells`) stands below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import MappingProxyType
+
+from driftgate.core.ladder import join_attempts
+from driftgate.core.records import Cell, CellResult, LockEntry
+from driftgate.executors.spec import CellStage
+from driftgate.machine.settings import HubSettings, Settings
+from driftgate.sources import SOURCES
+from driftgate.targets import needs_own_process, reads_onnx
+
+WARM = "driftgate.stages.warm:warm"
+DYNAMIC = "dynamic"
+
+
+def _pull_is_fresh(cell: Cell, entry: LockEntry) -> bool:
+    """The Hub's client reads its environment at import; a zoo model is built with torch, which the server has."""
+    del cell
+    return entry.scheme != "zoo"
+
+
+def _files_there(entry: LockEntry, models: Path) -> bool:
+    return bool(SOURCES.load(entry.scheme)(HubSettings()).present(entry, models))
+
+
+def _infer_is_fresh(cell: Cell, entry: LockEntry) -> bool:
+    del entry
+    return needs_own_process(cell.target or "")
+
+
+def _without_latency(result: CellResult) -> CellResult:
+    """A time belongs to the night in which it was taken."""
+    if result.payload is None:
+        return result
+    return result.model_copy(update={"payload": result.payload | {"latency": None, "throughput": None}})
+
+
+STAGES = (
+    CellStage("pull", "driftgate.stages.pull:pull", fresh=_pull_is_fresh, there=_files_there),
+    CellStage("inputs", "driftgate.stages.inputs.stage:inputs"),
+    CellStage("explain", "driftgate.stages.explain:explain", reads=lambda s: s.explain.model_dump()),
+    CellStage(
+        "export",
+        "driftgate.stages.export:export",
+        parts=lambda s: s.export.exporters,
+        every_part=lambda s: s.export.stop == "never",
+        join=join_attempts,
+        reads=lambda s: s.export.model_dump(),
+    ),
+    CellStage(
+        "infer",
+        "driftgate.stages.infer:infer",
+        fresh=_infer_is_fresh,
+        reads=lambda s: {"reference": s.reference},
+        reuse=lambda s: not s.latency.enabled,
+        keeps=_without_latency,
+    ),
+    CellStage("drift", "driftgate.stages.drift:drift", reads=lambda s: {"reference": s.reference}),
+)
+
+STEPS = MappingProxyType({"gate": "driftgate.steps.gate:gate", "report": "driftgate.steps.report:build_report"})
+"""Step → "module:function", in the order in which `driftgate run` takes them."""
+
+PIPELINE = (*(stage.name for stage in STAGES), *STEPS)
+STAGE_OF = MappingProxyType({stage.name: stage for stage in STAGES})
+
+
+def upstream(cell: Cell, reference: str) -> tuple[Cell, ...]:
+    """The cells whose success this one needs."""
+
+    def sibling(stage: str, target: str | None = None, variant: str | None = None) -> Cell:
+        return Cell(model=cell.model, stage=stage, target=target, variant=variant)
+
+    match cell.stage:
+        case "pull":
+            return ()
+        case "inputs":
+            return (sibling("pull"),)
+        case "explain" | "export":
+            return (sibling("inputs"),)
+        case "infer":
+            return (sibling("export", variant=cell.variant) if reads_onnx(cell.target or "") else sibling("inputs"),)
+        case "drift":
+            return (sibling("infer", cell.target, cell.variant), sibling("infer", reference, cell.variant))
+    raise ValueError(f"no stage {cell.stage!r}")
+
+
+def plan_cells(entries: Iterable[LockEntry], settings: Settings) -> tuple[Cell, ...]:
+    """Every cell of a run, model by model, in the order of the stages."""
+    return tuple(cell for entry in entries for cell in cells_of_model(entry.slug, settings))
+
+
+def cells_of_model(slug: str, settings: Settings) -> tuple[Cell, ...]:
+    """The cells of one model: with `export.dynamic`, what reads ONNX runs once more at a second size."""
+    candidates = [target for target in settings.targets if target != settings.reference]
+    runs: list[tuple[str, str | None]] = [(target, None) for target in (settings.reference, *candidates)]
+    drifts: list[tuple[str, str | None]] = [(target, None) for target in candidates]
+    exports: list[str | None] = [None]
+    if settings.export.dynamic:
+        exports.append(DYNAMIC)
+        second: list[tuple[str, str | None]] = [(target, DYNAMIC) for target in candidates if reads_onnx(target)]
+        runs += [(settings.reference, DYNAMIC), *second] if second else []
+        drifts += second
+    return (
+        *(Cell(model=slug, stage=stage) for stage in ("pull", "inputs", "explain")),
+        *(Cell(model=slug, stage="export", variant=variant) for variant in exports),
+        *(Cell(model=slug, stage="infer", target=target, variant=variant) for target, variant in runs),
+        *(Cell(model=slug, stage="drift", target=target, variant=variant) for target, variant in drifts),
+    )
+
+
+def closure(cell: Cell, reference: str) -> tuple[Cell, ...]:
+    """The cell and everything it needs, in an order in which they can run."""
+    found: dict[Cell, None] = {}
+
+    def visit(current: Cell) -> None:
+        for need in upstream(current, reference):
+            visit(need)
+        found.setdefault(current)
+
+    visit(cell)
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Where results are sent or written in other people's formats."""

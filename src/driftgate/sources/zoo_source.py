@@ -1,0 +1,74 @@
+"""The source of `zoo:bert[/BertForMaskedLM]`: a tiny model with seeded random weights, built once per toolchain.
+
+Building takes torch, which this room does not import: the builder is named here and loaded in the worker that pulls.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+from driftgate.core.errors import StageFailure, UsageError
+from driftgate.core.records import LockEntry
+from driftgate.core.references import Reference, slug_of
+from driftgate.core.verdicts import FailureKind
+from driftgate.machine.provenance import package_versions
+from driftgate.machine.settings import HubSettings
+from driftgate.sources.base import Fetched, Progress
+from driftgate.sources.zoo import parse
+
+BUILDER = "driftgate.stages.zoo.repository"
+MARK = ".complete"
+
+
+class ZooSource:
+    """Every architecture of the installed transformers, tiny."""
+
+    def __init__(self, hub: HubSettings) -> None:
+        del hub
+
+    def pin(self, reference: Reference) -> LockEntry:
+        """Name, architecture and the version of what builds it. Raises UsageError with the nearest valid name."""
+        found = parse(reference.name, where=None)
+        if found.library == "timm" and find_spec("timm") is None:
+            raise UsageError(f"{reference} needs timm, which is not installed", mend="pip install 'driftgate[timm]'")
+        architecture = found.architecture or found.model_type
+        recipe = f"{reference.name}\0{architecture}\0{package_versions()}"
+        return LockEntry(
+            ref=str(reference),
+            slug=slug_of(str(reference)),
+            scheme="zoo",
+            name=reference.name,
+            revision=hashlib.sha256(recipe.encode()).hexdigest()[:40],
+            family=found.model_type,
+            task=found.task,
+            modality=found.modality,
+            architecture=architecture,
+            library=found.library,
+        )
+
+    def present(self, entry: LockEntry, cache: Path) -> bool:
+        """Whether the model was built here before."""
+        return (_folder(entry, cache) / MARK).is_file()
+
+    def fetch(self, entry: LockEntry, cache: Path, progress: Progress) -> Fetched:
+        """Build the model's folder if it is not there."""
+        del progress
+        folder = _folder(entry, cache)
+        if not self.present(entry, cache):
+            if entry.library == "timm":
+                raise StageFailure(
+                    FailureKind.UNAVAILABLE,
+                    "timm architectures are built in memory, there is no folder to pull",
+                    hint="install the timm extra and load it with timm:",
+                )
+            import_module(BUILDER).build_reference(entry, folder)
+            (folder / MARK).touch()
+        files = [path for path in folder.rglob("*") if path.is_file() and path.name != MARK]
+        return Fetched(folder, len(files), sum(path.stat().st_size for path in files))
+
+
+def _folder(entry: LockEntry, cache: Path) -> Path:
+    return cache / "zoo" / f"{entry.slug}-{(entry.revision or '')[:16]}"

@@ -1,0 +1,1 @@
+"""The cell stages: one file per stage, from a job to a payload; with targets, the only rooms that import torch."""

@@ -1,0 +1,1 @@
+"""From a module to an ONNX file: two exporters, one way of naming, checking and saving what they make."""

@@ -1,0 +1,1 @@
+"""Inputs for any model, made from the model itself: its processor where it has one, else its configuration."""

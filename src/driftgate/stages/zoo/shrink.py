@@ -1,0 +1,185 @@
+"""Shrink a configuration by rule: small widths, few layers, every kind of layer kept, ids in range.
+
+    shrink(BertConfig) → a BertConfig of two layers, 64 wide, with 512 words
+
+Names are the signal: `hidden_size` means the same thing in 488 configurations. Sizes that are coupled across a model
+(a projector's output and the text model's width) keep agreeing because one name always gets one value; the widths of
+hierarchical models (those with a list of depths) are divided instead, so that their ratios stay.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+import yaml
+from transformers import PretrainedConfig
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+from driftgate.stages.zoo.sizes import COUPLED, HEAD, is_hierarchical, small_integer, small_integers
+
+Fields = dict[str, Any]
+SMALL_GRIDS = [[32, 64], [64, 32]]  # crops of one tiny image, in its pixels
+_KEPT_WHOLE = re.compile(r".*token_id|.*token_index|.*_token_ids|bos_.*|eos_.*|pad_.*")
+
+
+def shrink(model_type: str) -> PretrainedConfig:
+    """The tiny configuration of a model type. Raises what the configuration class raises (ValueError, TypeError)."""
+    return _shrink(CONFIG_MAPPING[model_type], {})
+
+
+def _shrink(config_class: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
+    whole = _defaults(config_class) | dict(given)
+    children = {
+        key: _shrink(_class_of(spec), getattr(spec, "init_kwargs", {}))
+        for key, spec in config_class.sub_configs_defaults.items()
+        if not getattr(spec, "optional", False) and whole.get(key, None) is None
+    }
+    own = {name: value for name, value in whole.items() if name not in children}
+    small = _shrink_fields(own) | _computed(config_class, given) | _taps(whole, given)
+    changed = {name: value for name, value in small.items() if value != own.get(name) or name in given}
+    chosen: Fields = {**children, **changed, **_overrides().get(config_class.model_type, {})}
+    config = config_class(**chosen)
+    keep_ids_in_range(config)
+    return config
+
+
+def _class_of(spec: Any) -> type[PretrainedConfig]:
+    """A sub-configuration is declared by its class, or by a model type behind AutoConfig."""
+    if isinstance(spec, type):
+        return spec
+    declared = spec.config_class
+    return declared if issubclass(declared, PretrainedConfig) else CONFIG_MAPPING[spec.model_type]
+
+
+def _defaults(config_class: type[PretrainedConfig]) -> Fields:
+    """The declared default of every field of the class's own."""
+    base = {field.name for field in dataclasses.fields(PretrainedConfig)}
+    values: Fields = {}
+    for field in dataclasses.fields(config_class):
+        if field.name in base:
+            continue
+        if field.default is not dataclasses.MISSING:
+            values[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            values[field.name] = field.default_factory()
+    return values
+
+
+def _shrink_fields(fields: Fields) -> Fields:
+    hierarchical = is_hierarchical(fields)
+    small = {name: _shrink_value(name, value, hierarchical) for name, value in fields.items()}
+    for group, whole in COUPLED:
+        if group in fields and whole in fields and fields[group] == fields[whole]:
+            small[group] = small[whole]
+    return small
+
+
+def _shrink_value(name: str, value: Any, hierarchical: bool) -> Any:
+    if isinstance(value, bool) or _KEPT_WHOLE.fullmatch(name):
+        return value
+    if isinstance(value, int):
+        return small_integer(name, value, hierarchical)
+    if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
+        return type(value)(small_integers(name, list(value)))
+    if isinstance(value, dict) and name.startswith("rope"):
+        return _shrink_rope(value)
+    return value
+
+
+def _shrink_rope(rope: Fields) -> Fields:
+    """Sections of a multimodal rotary embedding add up to half of the head's rotated part."""
+    small: Fields = {key: _shrink_rope(value) if isinstance(value, dict) else value for key, value in rope.items()}
+    if small.get("mrope_section"):
+        share = small.get("partial_rotary_factor")
+        total = int(HEAD // 2 * (share if isinstance(share, float) else 1))
+        side = 3 * total // 8
+        small["mrope_section"] = [total - 2 * side, side, side]
+    return small
+
+
+def _computed(config_class: type[PretrainedConfig], given: Mapping[str, Any]) -> Fields:
+    """What the class computes from its fields: kinds of layers, rotary sections, grids of crops."""
+    whole = config_class(**given)
+    rope = getattr(whole, "rope_parameters", None)
+    rotary = {"rope_parameters": _shrink_rope(rope)} if isinstance(rope, dict) and "mrope_section" in str(rope) else {}
+    has_grids = bool(getattr(whole, "image_grid_pinpoints", None))
+    return _layer_kinds(whole) | rotary | ({"image_grid_pinpoints": SMALL_GRIDS} if has_grids else {})
+
+
+def _layer_kinds(whole: PretrainedConfig) -> Fields:
+    """Per-layer lists (`layer_types`, …) cut to one layer of each kind, at least two layers."""
+    layers = getattr(whole, "num_hidden_layers", None)
+    names = sorted(field.name for field in dataclasses.fields(whole))
+    lists = {
+        name: list(value)
+        for name in names
+        if isinstance(value := getattr(whole, name, None), list | tuple) and len(value) == layers and layers
+    }
+    if not lists:
+        return {}
+    kinds = [str(kind) for kind in zip(*lists.values(), strict=True)]
+    chosen = sorted({kind: kinds.index(kind) for kind in kinds}.values())
+    if len(chosen) == 1:
+        chosen = chosen * 2
+    return {"num_hidden_layers": len(chosen)} | {name: [v[i] for i in chosen] for name, v in lists.items()}
+
+
+def _taps(whole: Fields, given: Mapping[str, Any]) -> Fields:
+    """A backbone whose hidden states are tapped: one layer for each tap, at least two. (Stages are all kept.)"""
+    taps = given.get("out_indices") or given.get("out_features") or ()
+    if not taps or "num_hidden_layers" not in whole:
+        return {}
+    count = max(2, len(taps))
+    chosen = list(range(count - len(taps) + 1, count + 1))
+    names = {"out_indices": chosen, "out_features": [f"stage{index}" for index in chosen]}
+    return {"num_hidden_layers": count} | {name: value for name, value in names.items() if name in given}
+
+
+def keep_ids_in_range(config: PretrainedConfig) -> None:
+    """Move special token ids that the small vocabulary no longer holds to its end, each to a place of its own.
+
+    One old id becomes one new id over the whole tree, so that an image token means the same to parent and child.
+    """
+    tree = [config, *_children(config)]
+    vocabulary = min((size for node in tree if isinstance(size := getattr(node, "vocab_size", None), int)), default=None)
+    if vocabulary is None:
+        return
+    holders = [(node, name, value) for node in tree for name, value in _ids_of(node)]
+    too_big = sorted({v for _, _, value in holders for v in _flat(value) if v >= vocabulary})
+    taken = {v for _, _, value in holders for v in _flat(value) if v < vocabulary}
+    free = [number for number in range(vocabulary - 1, -1, -1) if number not in taken]
+    moved = dict(zip(reversed(too_big), free, strict=False))
+    for node, name, value in holders:
+        if any(v in moved for v in _flat(value)):
+            new = [moved.get(v, v) for v in value] if isinstance(value, list) else moved.get(value, value)
+            setattr(node, name, new)
+
+
+def _ids_of(node: PretrainedConfig) -> list[tuple[str, Any]]:
+    return [
+        (name, value)
+        for name, value in vars(node).items()
+        if re.search(r"token_(id|index)(s?)$", name) and _flat(value)
+    ]
+
+
+def _flat(value: Any) -> list[int]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, int) and not isinstance(item, bool)]
+
+
+def _children(config: PretrainedConfig) -> list[PretrainedConfig]:
+    direct = [value for value in vars(config).values() if isinstance(value, PretrainedConfig)]
+    return [node for child in direct for node in (child, *_children(child))]
+
+
+@functools.cache
+def _overrides() -> dict[str, Fields]:
+    """`zoo_overrides.yaml`: model type → fields that rules cannot reach, each row with its reason."""
+    text = (resources.files("driftgate.sources") / "zoo_overrides.yaml").read_text(encoding="utf-8")
+    return {row["model_type"]: row["fields"] for row in yaml.safe_load(text) or []}

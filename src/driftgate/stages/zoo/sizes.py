@@ -1,0 +1,121 @@
+"""What a name means for size: the tables that `shrink` reads. One name always gets one value, so coupled sizes agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+VOCABULARY = 512
+HEAD = 16
+WIDTH = 64
+HEADS = 4
+POSITIONS = 128
+AUDIO_POSITIONS = 50  # one second of a 10 ms hop after one stride of two: what Whisper's encoder insists on
+DIVISOR = 4
+HIERARCHICAL_IMAGE = 64  # four stages halve it after a first step of four
+
+Rule = Callable[[int], int]
+
+
+def _at_most(limit: int) -> Rule:
+    return lambda value: min(value, limit)
+
+
+def _divided(value: int) -> int:
+    """A width of a hierarchical model: a quarter, a multiple of 8 (grouped and multi-head parts stay divisible)."""
+    return value if value <= 16 else max(8, value // DIVISOR // 8 * 8)
+
+
+def _same(value: int) -> int:
+    return value
+
+
+# First match wins. Patterns are whole names.
+_RULES: tuple[tuple[str, Rule], ...] = (
+    (r"type_vocab_size|.*_type_vocab_size", _at_most(4)),
+    (r"(.*_)?(vocab_size|vocabulary_size|num_embeddings|n_words)(_.*)?|.*_(bins|classes)", _at_most(VOCABULARY)),
+    (r"(num_)?codebook_size|.*codebook_size|num_codevectors_per_group", _at_most(64)),
+    (r"num_key_value_heads|num_kv_heads|.*_key_value_heads|n_head_kv|.*num_kv_heads", lambda v: 1 if v == 1 else 2),
+    (r"linear_num_key_heads|linear_num_value_heads|mamba_n(um)?_heads|mamba_n_groups", _at_most(HEADS)),
+    (r"(.*_)?(num_)?(attention_)?heads|n_heads?|num_.*_heads|.*_n_heads?|.*heads", _at_most(HEADS)),
+    (r"qk_rope_head_dim|rotary_dim", _at_most(8)),
+    (r"query_pre_attn_scalar|(.*_)?head_(dim|size)|d_kv|v_head_dim|.*_head_dim|.*dim_head|attention_head_size",
+     _at_most(HEAD)),
+    (r"(kv|q|o)_lora_rank|.*_rank|.*lora_.*|dt_rank|time_step_rank", _at_most(16)),
+    (r"moe_intermediate_size|.*expert_intermediate_size|.*_ffn_hidden_size", _at_most(WIDTH)),
+    (r"num_experts_per_tok|.*top_?k(_experts)?|moe_k|num_experts_per_token|topk_group", _at_most(2)),
+    (r"(.*_)?num_(local_|routed_)?experts|n_routed_experts|num_.*experts|moe_num_experts", _at_most(4)),
+    (r"n_group|num_expert_group", _at_most(2)),
+    (r".*intermediate_(size|dim)|.*ffn_dim|d_ff|.*mlp_dim|n_inner|d_inner|ffn_hidden_size|.*_ff_dim|.*feedforward_dim"
+     r"|ffn_dim|dim_feedforward|.*mlp_hidden_size", _at_most(2 * WIDTH)),
+    (r"first_k_dense_replace|num_dense_layers|num_hash_layers", _at_most(1)),
+    (r".*_(period|interval|pattern|every_n_layers?)|.*_layer_freq", _at_most(2)),
+    (r".*_layer_offset", _at_most(1)),
+    (r"num_stages|num_encoder_blocks|num_feat_extract_layers", _same),
+    (r"num_adapter_layers|num_conv_layers|.*postnet_layers|resampler_depth", _at_most(2)),
+    (r"max_window_layers|max_layers|insert_layer_id", _at_most(1)),
+    (r"(.*_)?(num_)?(hidden_)?layers|n_layers?|depth|.*_depth|num_.*_layers|num_blocks|.*_num_blocks", _at_most(2)),
+    (r"max_source_positions", _at_most(AUDIO_POSITIONS)),
+    (r"max_2d_position_embeddings|max_rel_.*", _same),
+    (r"(.*_)?max_.*position.*|n_positions|n_ctx|max_(seq|sequence).*|context_length|block_size|.*max_pos_emb",
+     _at_most(POSITIONS)),
+    (r"sliding_window(_size)?|attention_chunk_size|local_attention|attention_window|chunk_size|mamba_chunk_size",
+     _at_most(8)),
+    (r"window_size", _at_most(2)),
+    (r"coordinate_size", _at_most(8)),
+    (r"shape_size", _at_most(16)),
+    (r"mm_tokens_per_image", _at_most(4)),
+    (r"max_length", _at_most(64)),
+    (r"num_filters", _at_most(8)),
+    (r"(.*_)?patch_size|encoder_stride", _at_most(8)),
+    (r"(.*_)?image_size|pretrain_image_size|img_size", _at_most(32)),
+    (r"num_mel_bins|num_mels|feature_size|sampling_rate|sample_rate|num_channels|in_channels|.*kernel.*|.*stride.*", _same),
+    (r"num_queries|num_denoising|num_query_tokens|.*latents|num_labels|num_frames", _at_most(8)),
+    (r"num_conv_pos_embeddings", _at_most(16)),
+    (r"num_conv_pos_embedding_groups|conv_pos_groups|.*_groups", _at_most(4)),
+    (r"state_size|(mamba_)?d_state|ssm_state_size", _at_most(16)),
+)
+_WIDTH = re.compile(
+    r"hidden_size|d_model|n_embd|.*hidden_(size|dim)|(.*_)?embed(ding)?_(dim|size)|emb_dim|dim|width|.*projection_dim"
+    r"|.*_proj_size|model_dim|.*_hidden|.*_output_dim|codevector_dim|.*_channels|output_dim|.*_dims?|lru_width|mm_.*size"
+    r"|hidden_channels|upsample_initial_channel|.*hidden_size.*"
+)
+COUPLED = (("num_key_value_heads", "num_attention_heads"), ("num_key_value_heads", "num_heads"))
+_HIERARCHICAL = re.compile(r"hidden_sizes|depths|embed_dims|block_out_channels|stage_.*|num_heads|blocks_per_.*")
+_GLOBAL_LIST = re.compile(r"global_attn_indexes|fullatt_block_indexes|.*attention_indexes|window_block_indices")
+_WIDTH_LIST = re.compile(r".*(hidden_sizes|channels|dims?|sizes|widths?|_planes)|embed_dim|conv_dim")
+_DEPTH_LIST = re.compile(r".*depths|num_block_repeats|block_sizes|stage_numb_of_layers")
+_GEOMETRY = re.compile(r".*(kernel|stride|patch).*")
+
+
+def is_hierarchical(fields: Mapping[str, object]) -> bool:
+    """Whether widths come in stages that grow: then they are divided, all by the same, and heads stay."""
+    return any(isinstance(v, list | tuple) and _HIERARCHICAL.fullmatch(k) for k, v in fields.items())
+
+
+def small_integer(name: str, value: int, hierarchical: bool) -> int:
+    """The small value of one field; a name that no rule knows keeps its value."""
+    if value <= 0 or (hierarchical and "heads" in name):
+        return value
+    if hierarchical and name == "image_size":
+        return HIERARCHICAL_IMAGE
+    for pattern, rule in _RULES:
+        if re.fullmatch(pattern, name):
+            return rule(value)
+    if _WIDTH.fullmatch(name):
+        return _divided(value) if hierarchical else min(value, WIDTH)
+    return value
+
+
+def small_integers(name: str, values: list[int]) -> list[int]:
+    """The small values of a list: one block a stage, growing widths divided, equal ones cut, geometry kept."""
+    if _DEPTH_LIST.fullmatch(name):
+        return [min(value, 1) for value in values]
+    if _GLOBAL_LIST.fullmatch(name):
+        return [1]
+    if name in {"image_size", "img_size"}:
+        return [min(value, HIERARCHICAL_IMAGE) for value in values]
+    if _WIDTH_LIST.fullmatch(name) and not _GEOMETRY.fullmatch(name):
+        alike = len(set(values)) == 1
+        return [min(value, WIDTH) if alike else _divided(value) for value in values]
+    return values

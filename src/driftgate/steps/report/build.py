@@ -1,0 +1,144 @@
+"""Building the report: one pass over the records writes the models' pages, then come the pages of the whole run, the index last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from driftgate.machine.store import RunStore
+from driftgate.steps.report.latency import latency_svg
+from driftgate.steps.report.ledger import Ledger
+from driftgate.steps.report.marks import State
+from driftgate.steps.report.model_page import model_context
+from driftgate.steps.report.overview import Collector, Frame, ModelCells, Overview, each_model
+from driftgate.steps.report.provenance import config_text, redacted
+from driftgate.steps.report.site import Site
+from driftgate.steps.report.verdict import Headline, headline
+
+T = TypeVar("T")
+SQUARES_PER_PAGE = 1600
+LEAST_ROWS = 25
+FINDINGS_FIRST = 20
+FINDINGS_PER_PAGE = 100
+CAUSES = 25
+PLACES_PER_PAGE = 150
+MOST_LEFT_OUT = 500
+DOCUMENTS = ("summary.md", "findings.json", "junit.xml", "metrics.prom", "run.json", "plan.json", "models.lock.json")
+
+
+def build_report(store: RunStore) -> Path:
+    """Write `report/` of a run, complete or not, judged or not. Returns the path of its `index.html`.
+
+    Raises UsageError where there is no plan, MachineryError for a record that does not validate or a disk that refuses.
+    """
+    frame = Frame.of(store)
+    site = Site(store, fleet=frame.fleet)
+    collector, ledger = Collector(frame), Ledger()
+    site.style()
+    for model in each_model(store, frame):
+        _model(site, store, frame, model, collector)
+        ledger.add(model)
+    view = collector.overview()
+    says = headline(view)
+    site.file("icon.svg", _icon(says))
+    _findings(site, view)
+    _breaks(site, ledger)
+    _provenance(site, store, frame)
+    index = _matrix(site, store, view, says, ledger)
+    site.sweep()
+    return index
+
+
+def _model(site: Site, store: RunStore, frame: Frame, model: ModelCells, collector: Collector) -> None:
+    row = collector.add(model)
+    context = model_context(store, frame, model, row)
+    if context["latency"]:
+        site.file(f"models/{model.slug}.latency.svg", latency_svg(context["latency"]))
+    site.page(f"models/{model.slug}.html", "model.html.j2", **context)
+
+
+def _matrix(site: Site, store: RunStore, view: Overview, says: Headline, ledger: Ledger) -> Path:
+    """The index with the first rows of the matrix; the other rows on pages of their own, written before it."""
+    height = max(LEAST_ROWS, SQUARES_PER_PAGE // max(1, len(view.columns)))
+    pages = list(paged(view.rows, height))
+    tallies = {column: _tally(view, column) for column in view.columns}
+    shared = {"view": view, "states": _states(view), "tallies": tallies, "pages": page_names("matrix", len(pages), "index.html")}
+    for number, rows in enumerate(pages[1:], start=2):
+        site.page(f"matrix-{number}.html", "matrix.html.j2", rows=rows, number=number, **shared)
+    return site.page(
+        "index.html",
+        "index.html.j2",
+        rows=pages[0],
+        number=1,
+        says=says,
+        findings=view.frame.findings[:FINDINGS_FIRST],
+        more_findings=len(view.frame.findings[FINDINGS_FIRST:]),
+        causes=view.causes[:CAUSES],
+        more_causes=len(view.causes[CAUSES:]),
+        ledger=ledger,
+        documents=[name for name in DOCUMENTS if store.has(name)],
+        **shared,
+    )
+
+
+def _findings(site: Site, view: Overview) -> None:
+    pages = list(paged(view.frame.findings, FINDINGS_PER_PAGE))
+    names = page_names("findings", len(pages))
+    for number, findings in enumerate(pages, start=1):
+        name, total = names[number - 1], len(view.frame.findings)
+        site.page(name, "findings.html.j2", findings=findings, number=number, pages=names, total=total, judged=view.frame.judged)
+
+
+def _breaks(site: Site, ledger: Ledger) -> None:
+    pages = list(paged(ledger.places(), PLACES_PER_PAGE))
+    names = page_names("breaks", len(pages))
+    for number, places in enumerate(pages, start=1):
+        site.page(names[number - 1], "breaks.html.j2", places=places, types=ledger.types(), ledger=ledger, number=number, pages=names)
+
+
+def _provenance(site: Site, store: RunStore, frame: Frame) -> None:
+    agents = store.agents()
+    left_out = store.lock().left_out if store.has("models.lock.json") else ()
+    site.page(
+        "provenance.html",
+        "provenance.html.j2",
+        frame=frame,
+        agents=agents,
+        environments={agent.agent: redacted(agent.environment) for agent in agents},
+        config=config_text(frame.manifest.config) if frame.manifest else None,
+        left_out=left_out[:MOST_LEFT_OUT],
+        more_left_out=len(left_out[MOST_LEFT_OUT:]),
+    )
+
+
+def _tally(view: Overview, column: str) -> tuple[int, int]:
+    """Passed and scheduled squares of a column."""
+    states = [row.squares[column].state for row in view.rows if column in row.squares]
+    return states.count(State.PASSED), len(states)
+
+
+def _states(view: Overview) -> list[State]:
+    """The states that occur, for the legend."""
+    return [state for state in State if view.counts[state]]
+
+
+def paged(items: Sequence[T], per_page: int) -> Iterator[Sequence[T]]:
+    """Slices of `per_page`; one empty page where there is nothing."""
+    for start in range(0, max(1, len(items)), per_page):
+        yield items[start : start + per_page]
+
+
+def page_names(stem: str, number: int, first: str | None = None) -> list[str]:
+    """`STEM.html`, `STEM-2.html`, …"""
+    return [first or f"{stem}.html", *(f"{stem}-{index}.html" for index in range(2, number + 1))]
+
+
+def _icon(says: Headline) -> str:
+    """The tab's icon: the verdict as a shape too, a disc when passed, a square when not."""
+    passed = says.state == "passed"
+    colour = {"passed": "#0b7a5c", "failed": "#c2410c"}.get(says.state, "#8a6d1d")
+    shape = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>' if passed else f'<rect x="1" y="1" width="14" height="14" fill="{colour}"/>'
+    stroke = 'fill="none" stroke="#fff" stroke-width="2"'
+    line = f'<path d="M4.5 8.5l2.5 2.5 4.5-6" {stroke}/>' if passed else f'<path d="M5 5l6 6M11 5l-6 6" {stroke}/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}{line}</svg>\n'

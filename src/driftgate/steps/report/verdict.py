@@ -1,0 +1,61 @@
+"""The run's verdict in one sentence that a tired person understands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from driftgate.core.records import Severity
+from driftgate.steps.report import units
+from driftgate.steps.report.marks import State
+from driftgate.steps.report.overview import Overview
+
+
+@dataclass(frozen=True)
+class Headline:
+    """`state` is passed, failed, error or open (not judged); `symbol` and `word` stand before the sentence."""
+
+    state: str
+    symbol: str
+    word: str
+    sentence: str
+
+
+def headline(view: Overview) -> Headline:
+    """What to tell somebody who reads one line and goes back to bed."""
+    match view.frame.verdict:
+        case "passed":
+            return Headline("passed", "✓", "Passed", f"Nothing unexpected: {_tally(view)}.")
+        case "failed":
+            return Headline("failed", "✗", "Failed", _failed(view))
+        case "error":
+            return Headline("error", "!", "Error", _machinery(view))
+        case _:
+            mend = f"run `driftgate gate --run {view.frame.run_id}`"
+            return Headline("open", "?", "Not judged", f"The gate has not seen this run yet: {_tally(view)}; {mend}.")
+
+
+def _failed(view: Overview) -> str:
+    serious = [finding for finding in view.frame.findings if finding.severity is Severity.ERROR]
+    broken = {finding.model for finding in serious if finding.model}
+    found = f"{units.plural(len(serious), 'finding')} to look at; {_tally(view)}."
+    return f"{len(broken):,} of {units.plural(len(view.rows), 'model')} broke: {found}" if broken else found
+
+
+def _machinery(view: Overview) -> str:
+    """Models are never accused here."""
+    kinds = ", ".join(f"{kind} in {units.plural(number, 'cell')}" for kind, number in view.machinery.most_common(3))
+    why = f"The machinery failed ({kinds})" if kinds else "The machinery failed"
+    return f"{why}, so nothing here speaks against a model: mend that and run again; {_tally(view)}."
+
+
+def _tally(view: Overview) -> str:
+    passed = view.counts[State.PASSED]
+    parts = [f"{passed:,} of {units.plural(view.cells, 'cell')} passed"]
+    failed = sum(view.counts[state] for state in (State.FAILED, State.TIMEOUT, State.OOM, State.CRASHED))
+    words = (
+        (failed, "failed"),
+        (view.counts[State.EXPECTED], "failed as expected"),
+        (view.counts[State.SKIPPED], "skipped"),
+        (view.counts[State.MISSING], "without a record"),
+    )
+    return ", ".join(parts + [f"{number:,} {word}" for number, word in words if number])

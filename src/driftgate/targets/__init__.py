@@ -1,0 +1,27 @@
+"""Runtimes that a model can be run on: one file per runtime. The registry is light; a runtime is imported when used."""
+
+from driftgate.core.registry import Registry
+
+TARGETS = Registry(
+    "target",
+    "driftgate.targets",
+    {
+        "torch-eager-cpu": "driftgate.targets.torch_eager:TorchEagerCpu",
+        "torch-inductor-cpu": "driftgate.targets.torch_inductor:TorchInductorCpu",
+        "ort-cpu": "driftgate.targets.onnx_runtime:OrtCpu",
+        "torch-eager-cuda": "driftgate.targets.torch_eager:TorchEagerCuda",
+        "torch-inductor-cuda": "driftgate.targets.torch_inductor:TorchInductorCuda",
+        "ort-cuda": "driftgate.targets.onnx_runtime:OrtCuda",
+    },
+)
+"""Name → the class of the target."""
+
+
+def reads_onnx(name: str) -> bool:
+    """Whether the target runs the exported file; those named `torch-…` run the module itself."""
+    return not name.startswith("torch-")
+
+
+def needs_own_process(name: str) -> bool:
+    """Whether the target must not be forked from a warmed server: a CUDA context or a browser does not survive it."""
+    return name.endswith("-cuda") or name.startswith("web-") or name.endswith("-webgpu")

@@ -1,0 +1,105 @@
+"""ONNX Runtime: the exported file on one execution provider, with the proof that every node ran there."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import Any, ClassVar, Literal
+
+from driftgate.core.errors import StageFailure, did_you_mean
+from driftgate.core.verdicts import FailureKind
+from driftgate.targets.base import Arrays, Plan, Target
+from driftgate.targets.cuda import no_device
+
+
+class OrtTarget(Target):
+    """A session with one provider, one thread, all graph optimisations."""
+
+    needs: ClassVar[Literal["module", "onnx"]] = "onnx"
+    provider: ClassVar[str]
+
+    @classmethod
+    def available(cls) -> str | None:
+        if importlib.util.find_spec("onnxruntime") is None:
+            return "onnxruntime is not installed"
+        import onnxruntime
+
+        there = onnxruntime.get_available_providers()
+        return None if cls.provider in there else f"this onnxruntime has no {cls.provider} (it has {', '.join(there)})"
+
+    def start(self, plan: Plan) -> None:
+        self._session = self._create(plan)
+        self._feed = self._fit(plan)
+        self._names = [output.name for output in self._session.get_outputs()]
+        self._result: list[Any] = []
+
+    def _create(self, plan: Plan) -> Any:
+        import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        try:
+            return onnxruntime.InferenceSession(str(plan.onnx), options, providers=[self.provider])
+        except errors.NotImplemented as error:
+            raise StageFailure(FailureKind.UNSUPPORTED_OP, f"{self.provider}: {error}") from error
+        except (errors.Fail, errors.InvalidGraph, errors.InvalidProtobuf, errors.RuntimeException) as error:
+            raise StageFailure(FailureKind.LOAD, f"ONNX Runtime refuses the model: {error}") from error
+
+    def _fit(self, plan: Plan) -> Arrays:
+        """The inputs that the graph takes. The exporter drops those that the model doesn't use."""
+        wanted = [value.name for value in self._session.get_inputs()]
+        for name in wanted:
+            if name not in plan.inputs:
+                raise StageFailure(
+                    FailureKind.INPUTS,
+                    f"the ONNX graph wants an input {name!r} that the model's inputs lack; {did_you_mean(name, plan.inputs)}",
+                )
+        return {name: plan.inputs[name] for name in wanted}
+
+    def run_once(self) -> None:
+        from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+        try:
+            self._result = self._session.run(None, self._feed)
+        except errors.InvalidArgument as error:
+            raise StageFailure(FailureKind.SHAPE_MISMATCH, f"ONNX Runtime refuses the inputs: {error}") from error
+        except (errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
+            raise StageFailure(FailureKind.OTHER, f"ONNX Runtime failed while running: {error}") from error
+
+    def outputs(self) -> Arrays:
+        return dict(zip(self._names, self._result, strict=True))
+
+    def placement(self) -> dict[str, int]:
+        """Execution provider → nodes, as assigned when the session was made."""
+        counted = {self.provider: 0}
+        for subgraph in self._session.get_provider_graph_assignment_info():
+            counted[subgraph.ep_name] = counted.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
+        elsewhere = {name: count for name, count in counted.items() if name != self.provider}
+        if elsewhere:
+            told = ", ".join(f"{count} on {name}" for name, count in elsewhere.items())
+            raise StageFailure(FailureKind.FELL_BACK, f"not every node runs on {self.provider}: {told}")
+        return counted
+
+
+class OrtCpu(OrtTarget):
+    """ONNX Runtime on the CPU."""
+
+    name: ClassVar[str] = "ort-cpu"
+    device: ClassVar[str] = "cpu"
+    provider: ClassVar[str] = "CPUExecutionProvider"
+
+
+class OrtCuda(OrtTarget):
+    """ONNX Runtime on CUDA."""
+
+    name: ClassVar[str] = "ort-cuda"
+    device: ClassVar[str] = "cuda"
+    fresh: ClassVar[bool] = True
+    provider: ClassVar[str] = "CUDAExecutionProvider"
+
+    @classmethod
+    def available(cls) -> str | None:
+        return no_device() or super().available()

@@ -1,0 +1,1 @@
+"""Fakes and builders that ship with the package, so that tests here and elsewhere inject instead of patching."""
