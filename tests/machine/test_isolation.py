@@ -193,3 +193,12 @@ def test_messages_keep_their_boundaries_and_a_broken_line_is_noticed() -> None:
     with pytest.raises(BrokenPipeError):
         other.send({"c": 3})
     other.close()
+
+
+def test_last_words_are_heard_from_an_end_that_went_without_listening() -> None:
+    one, other = Line.pair()
+    one.send({"unread": True})
+    other.send({"last": "words"})
+    other.close()
+    assert [one.receive(), one.receive()] == [{"last": "words"}, None]
+    one.close()

@@ -14,14 +14,14 @@ from driftgate.stages.zoo.build import build
 
 UNKNOWN = SimpleNamespace(task=None, modality=None, family=None, architecture=None)
 
-TYPES = (
-    "albert roberta distilbert electra deberta-v2 xlnet opt bloom qwen2 qwen3 gemma3_text phi3 mamba bart pegasus "
-    "convnext swin deit dinov2 mobilenet_v2 regnet beit wav2vec2 hubert audio-spectrogram-transformer siglip blip "
-    "llava gemma3 layoutlm patchtst time_series_transformer"
-).split()
+TYPES = """
+albert roberta distilbert electra deberta-v2 xlnet opt bloom qwen2 qwen3 gemma3_text phi3 mamba bart
+pegasus convnext swin deit dinov2 mobilenet_v2 regnet beit wav2vec2 hubert audio-spectrogram-
+transformer siglip blip llava gemma3 layoutlm patchtst time_series_transformer
+"""
 
 
-@pytest.mark.parametrize("model_type", TYPES)
+@pytest.mark.parametrize("model_type", TYPES.split())
 def test_rules_alone_feed_a_model_in_both_sizes(model_type):
     model = settle(build(model_type))
     inputs = make_inputs(model, None, UNKNOWN, None, 0)

@@ -1,7 +1,9 @@
 import subprocess
 import sys
+from importlib import resources
 
 import pytest
+import yaml
 
 from driftgate.core.errors import UsageError
 from driftgate.sources import zoo
@@ -53,3 +55,12 @@ def test_the_catalogue_needs_no_heavy_import():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_every_row_of_the_override_table_names_a_known_type_and_its_reason():
+    rows = yaml.safe_load((resources.files("driftgate.sources") / "zoo_overrides.yaml").read_text())
+    known = set(zoo.architectures())
+    for row in rows:
+        assert set(row) == {"model_type", "fields", "reason"}
+        assert row["model_type"] in known or row["model_type"].endswith("_text")
+        assert len(row["reason"]) > 20

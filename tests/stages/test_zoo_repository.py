@@ -10,12 +10,13 @@ import yaml
 from click.testing import CliRunner
 
 from driftgate.core.errors import UsageError
-from driftgate.sources.zoo import QUICKSTART
+from driftgate.core.records import LockEntry
+from driftgate.sources.zoo import QUICKSTART, parse
 from driftgate.stages.inputs.maker import make_inputs
 from driftgate.stages.inputs.settle import settle
 from driftgate.stages.zoo.__main__ import main
 from driftgate.stages.zoo.build import build
-from driftgate.stages.zoo.repository import build_folder
+from driftgate.stages.zoo.repository import build_folder, build_reference
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +110,34 @@ def test_the_tokenizer_reads_english_within_the_vocabulary(zoo):
         assert max(ids) < config.vocab_size
         assert "water" in tokenizer.decode(ids, skip_special_tokens=True)
         assert tokenizer.unk_token_id not in ids
+
+
+ON_DEMAND = """
+albert roberta distilbert bart pegasus opt qwen2 gemma3 llava_next convnext swin deit dinov2 yolos mobilevit hubert
+audio-spectrogram-transformer siglip blip vilt patchtst
+"""
+
+
+@pytest.mark.parametrize("model_type", ON_DEMAND.split())
+def test_any_other_type_is_built_saved_loaded_and_fed(model_type, tmp_path):
+    found = parse(model_type)
+    entry = LockEntry(
+        ref=f"zoo:{model_type}",
+        slug=model_type,
+        scheme="zoo",
+        name=model_type,
+        family=found.model_type,
+        architecture=found.architecture or "",
+        task=found.task,
+        modality=found.modality,
+        library=found.library,
+    )
+    build_reference(entry, tmp_path / "model")
+    model, report = getattr(transformers, entry.architecture).from_pretrained(
+        tmp_path / "model", output_loading_info=True, use_safetensors=True
+    )
+    assert not report["missing_keys"]
+    inputs = make_inputs(settle(model), tmp_path / "model", entry.identity(), None, 0)
+    with torch.no_grad():
+        inputs.call(model)
+        inputs.call(model, "second")

@@ -14,6 +14,7 @@ from driftgate.core.errors import MachineryError
 from driftgate.machine.isolation.family import kill_descendants
 from driftgate.machine.isolation.line import Line
 from driftgate.machine.isolation.linux import become_subreaper
+from driftgate.machine.isolation.log import clean
 
 WARM_UP_SECONDS = 600.0
 PATIENCE_SECONDS = 10.0
@@ -57,11 +58,13 @@ class Launcher:
         for _ in range(_STARTS):
             if self._line is None:
                 self._start_server()
-            assert self._line is not None
+            line = self._line
+            assert line is not None
             try:
-                self._line.send({"fork": True}, handle=end.fileno())
-            except (BrokenPipeError, ConnectionError):
-                self._server_gone()
+                line.send({"fork": True}, handle=end.fileno())
+            except ConnectionError:
+                while self._line is line:  # it may have said why it goes
+                    self._hear_server()
             else:
                 return
         raise OSError("the worker server does not stay up")
@@ -119,10 +122,12 @@ class Launcher:
             return
         self._false_starts += 1
         if self._false_starts >= _STARTS:
-            raise MachineryError(f"the worker server died while it warmed up (status {status}): {self._last_words()}")
+            words = " ".join(self.last_words().split()) or "it said nothing"
+            raise MachineryError(f"the worker server died while it warmed up (status {status}): {words}")
 
-    def _last_words(self) -> str:
-        return " ".join(self._log.read_text(errors="replace")[-_TAIL:].split()) or "it said nothing"
+    def last_words(self) -> str:
+        """The end of what the pool's own processes had to complain about."""
+        return clean(self._log.read_text(errors="replace")[-_TAIL:]) if self._log.exists() else ""
 
     # -- the end -------------------------------------------------------------------------------------------------
 

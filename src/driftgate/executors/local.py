@@ -87,6 +87,7 @@ class LocalPool:
         self._running: dict[str, _Running] = {}
         self._ended: list[TaskEnd] = []
         self._folders = 0
+        self._closed = False
         self._quiet_since = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -99,6 +100,9 @@ class LocalPool:
 
     def close(self) -> None:
         """Kill what is left and give everything back. Guardians notice that their line broke."""
+        if self._closed:
+            return
+        self._closed = True
         for running in self._running.values():
             running.line.close()
         self._running.clear()
@@ -277,7 +281,9 @@ class LocalPool:
         if running.tries >= _TRIES:
             message = f"the process that watches the worker was killed {_TRIES} times"
             hint = "the model kills other processes, or the machine is out of memory"
-            self._could_not_start(task, running.started_at, Failure.of(FailureKind.SIGNAL, message, hint=hint))
+            words = self._launcher.last_words() or None
+            failure = Failure.of(FailureKind.SIGNAL, message, hint=hint, traceback=words)
+            self._could_not_start(task, running.started_at, failure)
             return
         try:
             _empty(task.job.work)
@@ -298,7 +304,8 @@ def _empty(folder: Path) -> None:
     give_up = time.monotonic() + EMPTY_SECONDS
     while True:
         try:
-            shutil.rmtree(folder)
+            if folder.exists():
+                shutil.rmtree(folder)
         except OSError:
             if time.monotonic() > give_up:
                 raise

@@ -99,7 +99,7 @@ def _onnx() -> None:
 
 def _without_monitor() -> None:
     """The exporter draws progress bars, and tqdm's first bar starts a thread that watches over all of them."""
-    import tqdm
+    import tqdm  # type: ignore[import-untyped]
 
     tqdm.tqdm.monitor_interval = 0
     if tqdm.tqdm.monitor is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from driftgate.core.records import Cell, LockEntry
@@ -24,7 +24,6 @@ class Lab:
     folder: Path
     mark: str
     serial: int = 0
-    ends: dict[str, TaskEnd] = field(default_factory=dict)
 
     def pool(self, jobs: int = 4, *, warm: str | None = WARM, **more: object) -> LocalPool:
         """A pool whose files lie in the laboratory."""
@@ -50,7 +49,8 @@ class Lab:
 
     def run(self, pool: LocalPool, *tasks: Task, patience: float = 40.0) -> list[TaskEnd]:
         """Submit the tasks as room allows; return their ends in the same order. Each must end exactly once."""
-        todo, ends, give_up = list(tasks), {}, time.monotonic() + patience
+        ends: dict[str, TaskEnd] = {}
+        todo, give_up = list(tasks), time.monotonic() + patience
         while len(ends) < len(tasks):
             assert time.monotonic() < give_up, f"no end of {[t.id for t in tasks if t.id not in ends]}"
             while todo and pool.free() > 0:

@@ -177,8 +177,8 @@ class Guardian:
         return now - self._started - self._waited - waiting
 
     def _check_time(self) -> None:
-        if self._clock() > self._order.time_limit and self._waiting_since is None:
-            self._stopped_by = self._stopped_by or "time"
+        if self._stopped_by is None and self._waiting_since is None and self._clock() > self._order.time_limit:
+            self._stopped_by = "time"
             self._ask_for_stack()
 
     def _sample(self) -> None:

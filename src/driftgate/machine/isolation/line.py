@@ -44,16 +44,22 @@ class Line:
 
     def receive_with_handle(self) -> tuple[Message | None, int | None]:
         """The next message with the file descriptor that came along."""
-        try:
-            data, handles, _, _ = socket.recv_fds(self._end, MESSAGE_BYTES, 1)
-        except ConnectionResetError:
-            return None, None
+        data, handles = self._received()
         if not data:
             return None, None
         message = json.loads(data)
         if not isinstance(message, dict):
             raise ValueError(f"not a message: {message!r:.80}")
         return message, handles[0] if handles else None
+
+    def _received(self) -> tuple[bytes, list[int]]:
+        while True:
+            try:
+                data, handles, _, _ = socket.recv_fds(self._end, MESSAGE_BYTES, 1)
+            except ConnectionResetError:
+                continue  # said once if the other end went with messages unread; what it had sent before comes after
+            else:
+                return data, handles
 
     def fileno(self) -> int:
         """The file descriptor, for `select`."""

@@ -26,6 +26,17 @@ FILES: dict[Which, str] = {"first": "inputs.safetensors", "second": "inputs@dyna
 META = "inputs.meta.json"
 FORMAT = 1
 MOST_META_BYTES = 1 << 20
+_META_KEYS: dict[str, type] = {
+    "order": list,
+    "axes": dict,
+    "arguments": dict,
+    "how": dict,
+    "sizes": dict,
+    "left_out": dict,
+    "notes": list,
+    "seed": int,
+    "positional": bool,
+}
 
 Tensors = dict[str, Tensor]
 Axes = dict[str, tuple[str, ...]]
@@ -118,6 +129,9 @@ def _read_meta(path: Path) -> dict[str, Any]:
         raise _damaged(path, str(error)) from error
     if not isinstance(meta, dict) or meta.get("format") != FORMAT:
         raise _damaged(path, f"its format is not {FORMAT}")
+    lacking = [key for key, kind in _META_KEYS.items() if not isinstance(meta.get(key), kind)]
+    if lacking:
+        raise _damaged(path, f"{', '.join(lacking)} cannot be read")
     return meta
 
 
@@ -171,8 +185,8 @@ def _parameter_names(module: nn.Module, count: int) -> list[str]:
 def _check_json(arguments: dict[str, Any], where: str | None) -> None:
     for name, value in arguments.items():
         try:
-            json.dumps(value)
-        except TypeError as error:
+            json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError) as error:
             raise UsageError(
                 f"input {name!r} is a {type(value).__name__}", where=where, mend="give tensors, numbers, strings"
             ) from error

@@ -66,8 +66,9 @@ def _one_size(
 ) -> Tensors:
     for processor in processors:
         _from_processor(processor, request, how, left_out, notes)
-    _check_image_tokens(request, notes)
     for name in wanted(request):
+        if name == "input_ids":  # pixels are there by now: RULES has them first
+            _check_image_tokens(request, notes)
         if name not in request.made:
             rule = RULES[name](request)
             request.made[name], how[name] = rule.tensor, rule.how

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -136,13 +137,24 @@ class _Reader:
         tensors = {
             name: self._order(name, order, sizes) for name, order in self._mapping(document, "tensors").items()
         }
-        return Override(self.path, tensors, sizes, self._mapping(document, "arguments"))
+        return Override(self.path, tensors, sizes, self._arguments(document))
+
+    def _arguments(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        arguments = self._mapping(document, "arguments")
+        for name, value in arguments.items():
+            try:
+                json.dumps(value, allow_nan=False)
+            except (TypeError, ValueError) as error:
+                raise self._error(f"{value!r} cannot be an argument", "arguments", name) from error
+        return arguments
 
     def _parse(self) -> dict[str, Any]:
         try:
             if self.path.stat().st_size > MOST_BYTES:
                 raise UsageError("the file is larger than 1 MB", where=str(self.path))
             text = self.path.read_text(encoding="utf-8")
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+                raise UsageError("YAML aliases are not read here", where=str(self.path), mend="write the value out")
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             document = yaml.safe_load(text)
         except yaml.MarkedYAMLError as error:

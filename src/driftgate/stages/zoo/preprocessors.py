@@ -17,6 +17,12 @@ from driftgate.sources.zoo import preprocessor_names
 from driftgate.stages.zoo.vocabulary import KINDS, Kind, tokenizer_for
 
 _SMALL_IMAGE = 64
+_GEOMETRY = {
+    "patch_size": "patch_size",
+    "temporal_patch_size": "temporal_patch_size",
+    "merge_size": "spatial_merge_size",
+}
+"""What an image processor that cuts patches must share with the vision part's configuration."""
 
 
 def save_preprocessors(config: PretrainedConfig, modality: str, folder: Path) -> list[str]:
@@ -78,7 +84,8 @@ def _image_processor(config: PretrainedConfig) -> Any:
     side = getattr(vision, "image_size", None) or getattr(config, "image_size", None) or _SMALL_IMAGE
     side = int(side[0] if isinstance(side, list | tuple) else side)
     sizes = {field: _resized(getattr(maker, field), side) for field in ("size", "crop_size") if getattr(maker, field, None)}
-    return maker(**sizes)
+    geometry = {field: getattr(vision, name, None) for field, name in _GEOMETRY.items() if hasattr(maker, field)}
+    return maker(**sizes, **{field: value for field, value in geometry.items() if isinstance(value, int)})
 
 
 def _resized(size: Any, side: int) -> Any:
