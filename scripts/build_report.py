@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Build the HTML report of a run: hands its arguments to `driftgate report`, the command that CI calls, so that both run one thing."""
+"""Build the HTML report of a run.
+
+Hands its arguments to `driftgate report`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

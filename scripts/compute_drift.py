@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Compare outputs with the reference: hands its arguments to `driftgate drift`, the command that CI calls, so that both run one thing."""
+"""Compare outputs with the reference.
+
+Hands its arguments to `driftgate drift`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Count and explain graph breaks: hands its arguments to `driftgate explain`, the command that CI calls, so that both run one thing."""
+"""Count and explain graph breaks.
+
+Hands its arguments to `driftgate explain`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

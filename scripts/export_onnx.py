@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Export to ONNX: hands its arguments to `driftgate export`, the command that CI calls, so that both run one thing."""
+"""Export to ONNX.
+
+Hands its arguments to `driftgate export`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Judge a run: hands its arguments to `driftgate gate`, the command that CI calls, so that both run one thing."""
+"""Judge a run.
+
+Hands its arguments to `driftgate gate`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

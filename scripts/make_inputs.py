@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Make the inputs of each model: hands its arguments to `driftgate inputs`, the command that CI calls, so that both run one thing."""
+"""Make the inputs of each model.
+
+Hands its arguments to `driftgate inputs`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Pin and pull the models of a configuration: hands its arguments to `driftgate pull`, the command that CI calls, so that both run one thing."""
+"""Pin and pull the models of a configuration.
+
+Hands its arguments to `driftgate pull`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

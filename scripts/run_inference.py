@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Run models on targets: hands its arguments to `driftgate infer`, the command that CI calls, so that both run one thing."""
+"""Run models on targets.
+
+Hands its arguments to `driftgate infer`, the command that CI calls, so that both run one thing.
+"""
 
 import sys
 

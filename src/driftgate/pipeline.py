@@ -27,9 +27,9 @@ DYNAMIC = "dynamic"
 
 
 def _pull_is_fresh(cell: Cell, entry: LockEntry) -> bool:
-    """The Hub's client reads its environment at import; a zoo model is built with torch, which the server has."""
+    """The Hub's client reads its environment at import; what needs torch to be there (zoo, python) takes the server's."""
     del cell
-    return entry.scheme != "zoo"
+    return entry.scheme not in {"zoo", "python"}
 
 
 def _files_there(entry: LockEntry, models: Path) -> bool:

@@ -47,7 +47,12 @@ def test_a_wrong_call_is_exit_2_and_one_line(capfd, arguments, says):
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(st.lists(st.sampled_from(["explain", "--run", "gate", "--model", "schema", "x", "--jobs", "-1"]) | st.text(max_size=10), max_size=4))
+@given(
+    st.lists(
+        st.sampled_from(["explain", "--run", "gate", "--model", "schema", "x", "--jobs", "-1"]) | st.text(max_size=10),
+        max_size=4,
+    )
+)
 def test_no_call_ends_in_a_traceback(capfd, arguments):
     if arguments[:1] in (["run"], ["hub"], ["doctor"]):
         return

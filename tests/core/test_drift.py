@@ -36,7 +36,8 @@ def test_every_number_is_what_a_slow_loop_in_float64_says(pair: tuple[np.ndarray
     distances = [abs(c - r) for r, c in finite]
     assert drift.nonfinite_mismatch == mismatched
     assert drift.within_tolerance == (
-        mismatched == 0 and all(d <= LOOSE.atol + LOOSE.rtol * abs(r) for d, (r, _) in zip(distances, finite, strict=True))
+        mismatched == 0
+        and all(d <= LOOSE.atol + LOOSE.rtol * abs(r) for d, (r, _) in zip(distances, finite, strict=True))
     )
     assert sum(buckets.values()) == len(finite)
     if not finite:

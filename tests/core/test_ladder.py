@@ -18,7 +18,9 @@ def failed(kind: FailureKind, message: str = "no") -> CellResult:
 
 
 def test_the_first_success_wins_and_every_try_is_listed() -> None:
-    result = join_attempts([("dynamo", failed(FailureKind.CUSTOM_OP, "no function"), 2.0), ("transformers", success("transformers"), 3.0)])
+    result = join_attempts(
+        [("dynamo", failed(FailureKind.CUSTOM_OP, "no function"), 2.0), ("transformers", success("transformers"), 3.0)]
+    )
     payload = ExportPayload.model_validate(result.payload)
     assert result.failure is None
     assert payload.node_count == 7

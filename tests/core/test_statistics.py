@@ -33,7 +33,10 @@ def test_an_interval_appears_when_the_samples_suffice_and_not_before(q: float, f
 def test_the_ranks_keep_each_tail_at_two_and_a_half_percent_and_no_wider(samples: int, q: float) -> None:
     def tail(successes: int) -> float:
         """P(Binomial(samples, q) < successes), by summing exact fractions' logarithms."""
-        logs = (math.log(math.comb(samples, k)) + k * math.log(q) + (samples - k) * math.log(1 - q) for k in range(successes))
+        logs = (
+            math.log(math.comb(samples, k)) + k * math.log(q) + (samples - k) * math.log(1 - q)
+            for k in range(successes)
+        )
         return math.fsum(math.exp(log) for log in logs)
 
     ranks = quantile_ranks(samples, q)

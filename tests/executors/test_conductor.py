@@ -25,9 +25,7 @@ PAYLOADS = {
 STAGES = {
     "pull": CellStage("pull", "m:pull"),
     "inputs": CellStage("inputs", "m:inputs"),
-    "export": CellStage(
-        "export", "m:export", parts=lambda s: s.export.exporters, join=lambda results: results[-1][1]
-    ),
+    "export": CellStage("export", "m:export", parts=lambda s: s.export.exporters, join=lambda results: results[-1][1]),
 }
 NEEDS = {"pull": None, "inputs": "pull", "export": "inputs"}
 
@@ -103,7 +101,7 @@ class Bench:
         return {str(record.cell): record for record in self.store.records()}
 
 
-@pytest.fixture()
+@pytest.fixture
 def bench(tmp_path):
     return Bench(tmp_path)
 
@@ -191,7 +189,9 @@ def test_nothing_is_left_in_the_work_folder(bench):
 
 def test_a_second_run_takes_everything_from_the_cache_and_says_so(tmp_path):
     cache = CellCache(tmp_path / "cells")
-    Bench(tmp_path / "one", cache=cache).conduct(ScriptedPool({"a/export[dynamo]": [failed("signal"), failed("signal")]}))
+    Bench(tmp_path / "one", cache=cache).conduct(
+        ScriptedPool({"a/export[dynamo]": [failed("signal"), failed("signal")]})
+    )
     second = Bench(tmp_path / "two", cache=cache)
     pool = ScriptedPool()
     records = second.conduct(pool)

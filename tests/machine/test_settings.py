@@ -46,12 +46,18 @@ def test_settings_go_through_json_and_back():
         ("flet: x", "c.yaml:1: flet: unknown key 'flet'; did you mean 'fleet'?"),
         ("fleet: a\nhub:\n  topp: 3", "c.yaml:3: hub.topp: unknown key 'topp'; did you mean 'top'?"),
         ("fleet: a\nhub:\n  per: tsk", "c.yaml:3: hub.per: 'tsk' is not allowed here; did you mean 'task'?"),
-        ("limits:\n  memory: 8 gigs", "c.yaml:2: limits.memory: '8 gigs' is not a size; write it like 512MB, 2GB or 8GiB"),
+        (
+            "limits:\n  memory: 8 gigs",
+            "c.yaml:2: limits.memory: '8 gigs' is not a size; write it like 512MB, 2GB or 8GiB",
+        ),
         ("limits:\n  time: soon", "c.yaml:2: limits.time: 'soon' is not a number with a unit"),
         ("fleet: a\nfleet: b", "c.yaml:2: the key 'fleet' is there twice"),
         ("fleet: [", "c.yaml:1: not valid YAML"),
         ("- a\n- b", "c.yaml:1: the file must be a mapping"),
-        ("fleet: a\nexport:\n  exporters:\n  - dynamo\n  - dynamite", "c.yaml:5: export.exporters[1]: 'dynamite' is not"),
+        (
+            "fleet: a\nexport:\n  exporters:\n  - dynamo\n  - dynamite",
+            "c.yaml:5: export.exporters[1]: 'dynamite' is not",
+        ),
         ("latency: {precision: 2}", "c.yaml:1: latency.precision: Input should be less than or equal to 1"),
         ("targets: []", "c.yaml:1: targets: Tuple should have at least 1 item"),
         ("hub: 3", "c.yaml:1: hub: Input should be a valid dictionary"),
@@ -66,8 +72,12 @@ def test_a_mistake_is_named_by_file_line_key_and_nearest_valid_name(text, expect
 
 
 _scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-_keys = st.sampled_from(["fleet", "hub", "top", "models", "targets", "limits", "time", "latency", "x", "keep"]) | st.text(max_size=8)
-_values = st.recursive(_scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(_keys, v, max_size=4), max_leaves=12)
+_keys = st.sampled_from(
+    ["fleet", "hub", "top", "models", "targets", "limits", "time", "latency", "x", "keep"]
+) | st.text(max_size=8)
+_values = st.recursive(
+    _scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(_keys, v, max_size=4), max_leaves=12
+)
 
 
 @given(st.dictionaries(_keys, _values, max_size=5))
@@ -102,7 +112,8 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path):
 
 def test_a_billion_laughs_are_not_laughed_at():
     bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-        f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+        f"{name}: &{name} [{', '.join(['*' + before] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
     )
     with pytest.raises(UsageError):
         parse(bomb)

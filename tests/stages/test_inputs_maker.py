@@ -16,8 +16,8 @@ UNKNOWN = SimpleNamespace(task=None, modality=None, family=None, architecture=No
 
 TYPES = """
 albert roberta distilbert electra deberta-v2 xlnet opt bloom qwen2 qwen3 gemma3_text phi3 mamba bart
-pegasus convnext swin deit dinov2 mobilenet_v2 regnet beit wav2vec2 hubert audio-spectrogram-
-transformer siglip blip llava gemma3 layoutlm patchtst time_series_transformer
+pegasus convnext swin deit dinov2 mobilenet_v2 regnet beit wav2vec2 hubert
+audio-spectrogram-transformer siglip blip llava gemma3 layoutlm patchtst time_series_transformer
 """
 
 

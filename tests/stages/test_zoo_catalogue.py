@@ -17,7 +17,11 @@ def test_a_type_alone_means_the_head_it_was_made_for():
 
 def test_an_architecture_brings_its_task_and_modality():
     found = zoo.parse("zoo:clip/CLIPModel")
-    assert (found.library, found.task, found.modality) == ("transformers", "zero-shot-image-classification", "multimodal")
+    assert (found.library, found.task, found.modality) == (
+        "transformers",
+        "zero-shot-image-classification",
+        "multimodal",
+    )
 
 
 def test_a_timm_reference_is_read_without_timm():

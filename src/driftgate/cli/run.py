@@ -92,9 +92,11 @@ def finish(root: Path) -> int:
     from driftgate.steps.gate import exit_code, gate
     from driftgate.steps.report import build_report
     from driftgate.steps.summary import print_summary
+    from driftgate.steps.tidy import tidy
 
     store = RunStore(root)
     findings = gate(store)
+    tidy(store)
     build_report(store)
     print_summary(store, Console())
     return ExitCode(exit_code(findings))

@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from driftgate.executors.local import LocalPool, Task, TaskEnd
 from pydantic import ValidationError
 
-from driftgate.core.records import PAYLOADS, Artifact, Cell, CellResult, Failure, StageRecord
+from driftgate.core.records import PAYLOADS, Artifact, Cell, CellResult, Failure, PullPayload, StageRecord
 from driftgate.core.verdicts import KIND_FACTS, FailureKind, Verdict, verdict_of
+from driftgate.executors.local import LocalPool, Task, TaskEnd
 from driftgate.executors.spec import CellStage, PartResult
 from driftgate.machine.cache import CellCache, cell_key
 from driftgate.machine.events import EventLog
@@ -138,6 +138,8 @@ class Conductor:
         recorded = {cell: record for cell in self._closure(cells) if (record := self._store.record(cell))}
         self._again = frozenset(cells) & recorded.keys() if again else frozenset()
         self._done = {cell: _Done.of(record) for cell, record in recorded.items() if cell not in self._again}
+        for record in recorded.values():
+            self._learn_cache_key(record)
         todo = [cell for cell in cells if cell not in self._done]
         self._watcher.begin(len(cells), len(cells) - len(todo))
         planned = frozenset(todo)
@@ -196,6 +198,12 @@ class Conductor:
             about["override"] = [sha256_of(path) for path in given_inputs(self._places.inputs, cell.model)]
         return cell_key(self._entries[cell.model], about)
 
+    def _learn_cache_key(self, record: StageRecord) -> None:
+        """Only the worker that imported a `python:` factory knows what key it carries."""
+        if isinstance(record.payload, PullPayload) and record.payload.cache_key is not None:
+            entry = self._entries[record.model.slug]
+            self._entries[record.model.slug] = entry.model_copy(update={"cache_key": record.payload.cache_key})
+
     def _from_cache(self, cell: Cell, stage: CellStage, key: str) -> bool:
         entry = self._entries[cell.model]
         if not stage.reuse(self._settings) or self._places.cells is None or not stage.there(entry, self._places.models):
@@ -221,6 +229,7 @@ class Conductor:
     def _submit(self, attempt: _Attempt) -> None:
         cell, entry = attempt.cell, self._entries[attempt.cell.model]
         stage = self._stages[cell.stage]
+        self._restore_files_of(cell)
         work = self._work_folder()
         job = Job(
             run=self._store.root.resolve(),
@@ -245,6 +254,17 @@ class Conductor:
         self._pool.submit(task)
         name = f"{cell.name}[{attempt.part}]" if attempt.part else cell.name
         self._events.write("start", model=cell.model, cell=name, attempt=attempt.tries)
+
+    def _restore_files_of(self, cell: Cell) -> None:
+        """Files of earlier cells that were tidied away come back from the cache; the stage says so if they cannot."""
+        folder = self._store.model_folder(cell.model)
+        for need in self._upstream(cell):
+            if all((folder / name).is_file() for name, _ in self._done[need].artifacts):
+                continue
+            record = self._store.record(need)
+            for artifact in record.artifacts if record and self._places.cells else ():
+                if not (folder / artifact.name).is_file() and self._places.cells:
+                    self._places.cells.restore(artifact, folder)
 
     def _part_ended(self, attempt: _Attempt, end: TaskEnd) -> None:
         result = _validated(attempt.cell.stage, end.result)
@@ -331,6 +351,7 @@ class Conductor:
         )
         self._store.write_record(record)
         self._done[cell] = _Done.of(record)
+        self._learn_cache_key(record)
         for dependent in self._dependents.pop(cell, ()):
             self._unmet[dependent] -= 1
             if not self._unmet[dependent]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from driftgate.executors.worker import work
@@ -25,3 +26,4 @@ def guard(handle: int) -> None:
 
 if __name__ == "__main__":
     guard(int(sys.argv[1]))
+    os._exit(0)  # there is nothing to tidy up, and the parent waits

@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from driftgate.core.errors import MachineryError
@@ -34,7 +35,8 @@ class Launcher:
         self._warm, self._log, self._selector = warm or "", root / "machinery.log", selector
         self._mark = secrets.token_hex(8)
         self._was_subreaper = become_subreaper()
-        self._fresh: list[subprocess.Popen[bytes]] = []
+        self._fresh: dict[int, subprocess.Popen[bytes]] = {}
+        self.guardians: set[int] = set()
         self._server: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._started = 0.0
@@ -48,10 +50,12 @@ class Launcher:
 
     # -- starting ------------------------------------------------------------------------------------------------
 
-    def fresh(self, end: Line) -> None:
-        """Start a guardian in an interpreter of its own. Raises OSError if there is no process to be had."""
-        self._fresh = [process for process in self._fresh if process.poll() is None]
-        self._fresh.append(self._spawn("driftgate.executors.guarded", end, []))
+    def fresh(self, end: Line) -> int:
+        """Start a guardian in an interpreter of its own; its process id. Raises OSError if there is no process to be had."""
+        process = self._spawn("driftgate.executors.guarded", end, [])
+        self._fresh[process.pid] = process
+        self.guardians.add(process.pid)
+        return process.pid
 
     def forked(self, end: Line) -> None:
         """Have the server fork a guardian, starting it if need be. Raises MachineryError if the server cannot start."""
@@ -118,6 +122,7 @@ class Launcher:
         self._line.close()
         status = self._server.wait()
         self._server, self._line = None, None
+        self._sweep()
         if self._ready:
             return
         self._false_starts += 1
@@ -131,28 +136,46 @@ class Launcher:
 
     # -- the end -------------------------------------------------------------------------------------------------
 
-    def sweep(self, guardians: frozenset[int]) -> None:
-        """Kill what killed guardians left behind and the kernel gave to this process. `guardians` live and stay."""
-        kill_descendants(spare=lambda pid: pid in guardians or not self._is_ours(pid))
+    def bury(self, guardian: int) -> None:
+        """A guardian's line broke: wait until it has gone, and kill what it left behind if it could not do that itself.
+
+        Only then has the kernel handed its children on: to the server, which does the same, or to this process.
+        """
+        if guardian in self._fresh:
+            _end(self._fresh.pop(guardian), PATIENCE_SECONDS)
+        else:
+            with suppress(ChildProcessError):  # the server's child, unless the server was killed
+                os.waitpid(guardian, 0)
+        self.guardians.discard(guardian)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        kill_descendants(spare=lambda pid: pid in self.guardians or not self._is_ours(pid))
 
     def close(self) -> None:
         """Everything ends: by itself, for its line is broken, and if it does not, by force."""
         if self._line is not None:
             self._line.close()
         give_up = time.monotonic() + PATIENCE_SECONDS
-        for process in [*self._fresh, *([self._server] if self._server else [])]:
-            try:
-                process.wait(max(0.0, give_up - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        self.sweep(frozenset())
+        for process in [*self._fresh.values(), *([self._server] if self._server else [])]:
+            _end(process, give_up - time.monotonic())
+        self.guardians.clear()
+        self._sweep()
         become_subreaper(on=self._was_subreaper)
 
     def _is_ours(self, pid: int) -> bool:
         """Whether a child of this process descends from one of the pool's: it inherited the mark in its environment."""
-        own = {process.pid for process in self._fresh} | {self.server}
+        if pid in self._fresh or pid == self.server:
+            return False
         try:
-            return pid not in own and f"{_MARK}={self._mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+            return f"{_MARK}={self._mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             return False
+
+
+def _end(process: subprocess.Popen[bytes], patience: float) -> None:
+    try:
+        process.wait(max(0.0, patience))
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

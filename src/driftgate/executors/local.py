@@ -10,7 +10,6 @@ from outside is replaced, and its task run once more. Nothing outlives the pool,
 
 from __future__ import annotations
 
-import os
 import selectors
 import shutil
 import tempfile
@@ -59,7 +58,6 @@ class _Running:
     started_at: datetime
     tries: int = 1
     guardian: int | None = None
-    server: int | None = None
 
 
 class LocalPool:
@@ -196,10 +194,9 @@ class LocalPool:
 
     def _launch(self, running: _Running, theirs: Line) -> None:
         if running.task.fresh:
-            self._launcher.fresh(theirs)
+            running.guardian = self._launcher.fresh(theirs)
         else:
             self._launcher.forked(theirs)
-            running.server = self._launcher.server
         running.line.send({"order": running.order.to_dict()})
 
     def _could_not_start(self, task: Task, started: datetime, failure: Failure) -> None:
@@ -212,6 +209,7 @@ class LocalPool:
         match running.line.receive():
             case {"hello": int(guardian)}:
                 running.guardian = guardian
+                self._launcher.guardians.add(guardian)
             case {"progress": [int(done), total]}:
                 self._on_progress(running.task, done, total)
             case {"want": _}:
@@ -250,9 +248,6 @@ class LocalPool:
 
     def _finish(self, running: _Running, outcome: Outcome) -> None:
         self._leave(running)
-        if running.server != self._launcher.server and running.guardian is not None:
-            with suppress(ChildProcessError):  # the server that would reap it was killed
-                os.waitpid(running.guardian, 0)
         task = running.task
         end = TaskEnd(
             task=task,
@@ -271,12 +266,13 @@ class LocalPool:
         running.line.close()
         self._turns.leave(running.task.id)
         self._running.pop(running.task.id)
+        if running.guardian is not None:
+            self._launcher.bury(running.guardian)
         self._quiet_since = time.monotonic()
 
     def _lost(self, running: _Running) -> None:
         """The guardian was killed, or never came to be because the server was. Not the model's fault the first time."""
         self._leave(running)
-        self._launcher.sweep(frozenset(r.guardian for r in self._running.values() if r.guardian is not None))
         task = running.task
         if running.tries >= _TRIES:
             message = f"the process that watches the worker was killed {_TRIES} times"

@@ -76,6 +76,10 @@ class CellCache:
                 _link_or_copy(folder / artifact.name, blob)
         write_atomic(self._cell(key), result.to_json())
 
+    def restore(self, artifact: Artifact, folder: Path) -> bool:
+        """Put one kept file back into `folder`; False if the cache does not have it any more."""
+        return self._place(artifact, folder)
+
     def prune(self, max_bytes: int | None = None) -> Pruned:
         """Drop the least recently used results until what is left fits, then every blob that no result names."""
         limit = self.max_bytes if max_bytes is None else max_bytes

@@ -10,10 +10,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from driftgate.core.errors import StageFailure, UsageError
+from driftgate.core.errors import UsageError
 from driftgate.core.records import LockEntry
 from driftgate.core.references import Reference, slug_of
-from driftgate.core.verdicts import FailureKind
 from driftgate.machine.provenance import package_versions
 from driftgate.machine.settings import HubSettings
 from driftgate.sources.base import Fetched, Progress
@@ -58,12 +57,6 @@ class ZooSource:
         del progress
         folder = _folder(entry, cache)
         if not self.present(entry, cache):
-            if entry.library == "timm":
-                raise StageFailure(
-                    FailureKind.UNAVAILABLE,
-                    "timm architectures are built in memory, there is no folder to pull",
-                    hint="install the timm extra and load it with timm:",
-                )
             import_module(BUILDER).build_reference(entry, folder)
             (folder / MARK).touch()
         files = [path for path in folder.rglob("*") if path.is_file() and path.name != MARK]

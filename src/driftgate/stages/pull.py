@@ -15,9 +15,19 @@ def pull(job: Job, bench: Bench) -> PullPayload:
         raise StageFailure(problem.kind, problem.message, hint=problem.hint)
     source = SOURCES.load(job.entry.scheme)(job.settings.hub)
     fetched = source.fetch(job.entry, job.cache, bench.progress)
+    cache_key = _factory_key(job.entry.name) if job.entry.scheme == "python" else None
     return PullPayload(
         files=fetched.files,
         bytes=fetched.bytes,
         downloaded_bytes=fetched.downloaded_bytes,
         source=job.entry.scheme,
+        cache_key=cache_key,
     )
+
+
+def _factory_key(name: str) -> str | None:
+    """The `cache_key` that a factory carries: its author's word that equal keys mean an equal model."""
+    from driftgate.stages.loading.factory import factory_named
+
+    key = getattr(factory_named(name), "cache_key", None)
+    return None if key is None else str(key)

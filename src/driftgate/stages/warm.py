@@ -52,15 +52,6 @@ def warm() -> dict[str, float]:
 
 def _imports() -> None:
     """Everything that a stage imports at first use."""
-    import onnxruntime
-    import safetensors.torch
-    import torch._inductor.compile_fx
-    import torch.export
-    import transformers
-    import transformers.exporters.exporter_onnx
-    import transformers.masking_utils
-    import transformers.modeling_utils
-    import transformers.models.auto.modeling_auto
 
     import driftgate.stages.drift
     import driftgate.stages.explain

@@ -24,4 +24,4 @@ def reads_onnx(name: str) -> bool:
 
 def needs_own_process(name: str) -> bool:
     """Whether the target must not be forked from a warmed server: a CUDA context or a browser does not survive it."""
-    return name.endswith("-cuda") or name.startswith("web-") or name.endswith("-webgpu")
+    return name.endswith(("-cuda", "-webgpu")) or name.startswith("web-")

@@ -199,7 +199,7 @@ def model_records(
     seed: int = 0,
 ) -> Iterator[StageRecord]:
     """The eight records of one model, in the order of the stages."""
-    random = Random(f"{seed} {entry.slug}")  # noqa: S311 - plausible numbers, no secrets
+    random = Random(f"{seed} {entry.slug}")
     failed: set[str] = set()
     for index, (stage, target) in enumerate(CELLS):
         cell = Cell(model=entry.slug, stage=stage, target=target)

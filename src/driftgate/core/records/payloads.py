@@ -11,12 +11,14 @@ from driftgate.core.records.explain import ExplainPayload
 
 
 class PullPayload(Record):
-    """A model's files are here, complete and verified."""
+    """A model's files are here, complete and verified. `cache_key` is what a `python:` factory says of itself: without one
+    nothing of that model is cached."""
 
     files: int
     bytes: int
     downloaded_bytes: int
     source: str
+    cache_key: str | None = None
 
 
 class InputTensor(Record):

@@ -256,12 +256,11 @@ class Guardian:
     # -- the end -------------------------------------------------------------------------------------------------
 
     def _drain(self) -> None:
-        """Take in what is left in the pipe. Whoever could still write has been killed."""
-        while self._output in self._handlers:
-            try:
-                self._read_output()
-            except BlockingIOError:
-                return
+        """Take in what the worker had printed and said before it ended. Whoever could add to it has been killed."""
+        self._ignore(self._parent.fileno())
+        self._ignore(self._pidfd)
+        while self._poll.poll(0):
+            self._handle_events(time.monotonic())
 
     def _write_log(self, text: str) -> None:
         try:

@@ -6,14 +6,14 @@ from typing import Any
 
 from torch import nn
 
-ATTENTION = "sdpa"
-
 
 def settle(module: nn.Module) -> nn.Module:
     """Eval mode, gradients off, `use_cache` off in every nested configuration and every submodule's own. In place.
 
     A cache in the output fails plain export, and a submodule keeps a configuration of its own: the flag has to reach
-    all of them. Attention stays what the model chose (sdpa where it supports it, else eager).
+    all of them. Attention stays what the model chose, as its users run it (sdpa where it has it, else eager): on BERT,
+    GPT-2, Whisper and LLaVA both kinds had the same breaks and the same export verdicts, and sdpa was traced in fewer
+    operations (54 instead of 66 on BERT).
     """
     module.eval().requires_grad_(False)
     for part in module.modules():

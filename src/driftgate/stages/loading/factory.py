@@ -19,9 +19,16 @@ EXPECTED = "a factory takes nothing and returns a torch.nn.Module, or (module, i
 def from_factory(name: str) -> tuple[nn.Module, Any]:
     """The module, and the inputs if the factory gives some (a mapping or a sequence), else None.
 
-    The current folder comes first on the path. Raises StageFailure(`load`) for a factory that isn't there, that raises,
-    or that returns something else.
+    Raises StageFailure(`load`) for a factory that isn't there, that raises, or that returns something else.
     """
+    factory = factory_named(name)
+    with blaming(FailureKind.LOAD, f"the factory {name} raised"):
+        made = factory()
+    return _unpack(made, name)
+
+
+def factory_named(name: str) -> Any:
+    """The callable itself, imported with the current folder first on the path. Raises StageFailure(`load`)."""
     module_name, _, attribute = name.partition(":")
     put_first(Path.cwd())
     with blaming(FailureKind.LOAD, f"cannot import {module_name}", hint="run from the folder that holds it"):
@@ -30,9 +37,7 @@ def from_factory(name: str) -> tuple[nn.Module, Any]:
         found = _attribute(found, part, name)
     if not callable(found):
         raise StageFailure(FailureKind.LOAD, f"{name} is a {type(found).__name__}, not a function", hint=EXPECTED)
-    with blaming(FailureKind.LOAD, f"the factory {name} raised"):
-        made = found()
-    return _unpack(made, name)
+    return found
 
 
 def put_first(folder: Path) -> None:

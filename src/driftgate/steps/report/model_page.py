@@ -12,7 +12,6 @@ from driftgate.core.records import (
     ExpectedFailure,
     ExplainPayload,
     ExportPayload,
-    Finding,
     StageRecord,
     TensorDrift,
 )

@@ -1,6 +1,6 @@
 """Stages that behave, and one whose traces the next worker must not find."""
 
-# ruff: noqa: ARG001  # a stage takes a job and a bench, whether it needs them or not
+# a stage takes a job and a bench, whether it needs them or not
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reports_itself(job: Job, bench: Bench) -> Record:
         "sigterm": signal.getsignal(signal.SIGTERM) == signal.SIG_DFL,
         "sigint": getattr(signal.getsignal(signal.SIGINT), "__name__", "?"),
         "stdin": sys.stdin.read() if sys.stdin else "",
-        "random": random.random(),  # noqa: S311
+        "random": random.random(),
         "variable": os.environ.get("DRIFTGATE_DISTURBED"),
         "temporary": os.environ["TMPDIR"],
         "threads": [thread.name for thread in threading.enumerate()],

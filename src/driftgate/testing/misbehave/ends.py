@@ -1,6 +1,6 @@
 """Stages that hang, crash, exit, or print what nobody should read."""
 
-# ruff: noqa: ARG001  # a stage takes a job and a bench, whether it needs them or not
+# a stage takes a job and a bench, whether it needs them or not
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def exits_hard(job: Job, bench: Bench) -> NoReturn:
 
 def exits_hard_with_seven(job: Job, bench: Bench) -> NoReturn:
     """`os._exit(7)`."""
-    print("seven it is", flush=True)  # noqa: T201
+    print("seven it is", flush=True)
     os._exit(7)
 
 

@@ -1,6 +1,6 @@
 """Stages that grow, and stages whose children outlive them."""
 
-# ruff: noqa: ARG001  # a stage takes a job and a bench, whether it needs them or not
+# a stage takes a job and a bench, whether it needs them or not
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Stages that end in a failure of their own, or in a result that cannot be believed."""
 
-# ruff: noqa: ARG001  # a stage takes a job and a bench, whether it needs them or not
+# a stage takes a job and a bench, whether it needs them or not
 
 from __future__ import annotations
 

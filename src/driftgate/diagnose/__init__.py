@@ -1,0 +1,1 @@
+"""What is asked after a red cell. (The room is empty until the first question has an answer.)"""

@@ -1,0 +1,42 @@
+"""What a run leaves of its ONNX files, so that a fleet of hundreds fits on a disk (`keep.onnx`).
+
+always   every file stays
+changed  the files of models where something was computed anew or did not pass; the others are in the cache, unchanged
+never    none stays
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from pathlib import Path
+
+from driftgate.core.records import StageRecord
+from driftgate.machine.retention import drop_files
+from driftgate.machine.store import RunStore
+
+PATTERNS = ("model*.onnx", "model*.onnx.data")
+
+
+def tidy(store: RunStore) -> int:
+    """Drop what need not stay; the bytes that this freed in the run (the cache may still hold the content)."""
+    keep = str(store.manifest().config["keep"]["onnx"])
+    if keep == "always":
+        return 0
+    models = groupby(store.records(), key=lambda record: record.model.slug)
+    return sum(
+        drop_files(onnx_files(store.model_folder(slug))) for slug, records in models if _may_go(list(records), keep)
+    )
+
+
+def onnx_files(folder: Path) -> Iterator[Path]:
+    """The exported files of a model."""
+    for pattern in PATTERNS:
+        yield from folder.glob(pattern)
+
+
+def _may_go(records: list[StageRecord], keep: str) -> bool:
+    if keep == "never":
+        return True
+    exported = [record for record in records if record.stage == "export"]
+    return all(record.cached for record in exported) and all(record.passed for record in records)
