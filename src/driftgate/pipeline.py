@@ -23,6 +23,9 @@ from driftgate.sources import SOURCES
 from driftgate.targets import needs_own_process, reads_onnx
 
 WARM = "driftgate.stages.warm:warm"
+WARM_LIGHTLY = "driftgate.stages.warm:imports"
+WORTH_WARMING = 12
+"""From this many cells on, one first call of every compiler in the server costs less than one in each worker."""
 DYNAMIC = "dynamic"
 
 

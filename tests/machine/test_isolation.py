@@ -16,6 +16,7 @@ from driftgate.core.errors import MachineryError
 from driftgate.machine.isolation.family import children, descendants, proportional_bytes, resident_bytes
 from driftgate.machine.isolation.line import Line
 from driftgate.machine.isolation.log import BoundedLog, clean
+from driftgate.machine.isolation.scratch import Scratch
 from driftgate.machine.isolation.turns import MachineLock, Turns
 
 # -- logs ------------------------------------------------------------------------------------------------------------
@@ -179,6 +180,22 @@ def test_a_folder_that_others_may_enter_is_refused(tmp_path: Path) -> None:
     for name in ("open", "link"):
         with pytest.raises(MachineryError, match="belongs to you alone"):
             MachineLock(tmp_path / name)
+
+
+# -- temporary folders -----------------------------------------------------------------------------------------------
+
+
+def test_a_folder_goes_with_its_owner_and_that_of_a_killed_one_with_the_next(tmp_path: Path) -> None:
+    script = "import os, sys, pathlib; from driftgate.machine.isolation.scratch import Scratch\n"
+    script += "scratch = Scratch(pathlib.Path(sys.argv[1])); os.kill(os.getpid(), 9)"
+    subprocess.run([sys.executable, "-c", script, str(tmp_path / "pools")], check=False)
+    assert len(list((tmp_path / "pools").iterdir())) == 1
+
+    one, other = Scratch(tmp_path / "pools"), Scratch(tmp_path / "pools")
+    assert set((tmp_path / "pools").iterdir()) == {one.path, other.path}
+    one.close()
+    other.close()
+    assert not list((tmp_path / "pools").iterdir())
 
 
 # -- messages --------------------------------------------------------------------------------------------------------

@@ -48,7 +48,11 @@ def test_a_model_goes_from_eager_and_onnx_runtime_to_a_table_within_tolerance(de
     reference, candidate = desk.run(infer, EAGER).payload, desk.run(infer, ORT).payload
     assert isinstance(reference, InferPayload)
     assert isinstance(candidate, InferPayload)
-    assert [output.name for output in reference.outputs] == [output.name for output in candidate.outputs] == ["logits", "hidden"]
+    assert (
+        [output.name for output in reference.outputs]
+        == [output.name for output in candidate.outputs]
+        == ["logits", "hidden"]
+    )
     assert reference.self_max_abs == 0
     assert reference.deterministic
     assert candidate.deterministic is None
@@ -111,7 +115,9 @@ def test_a_model_that_differs_from_itself_is_marked_not_blamed(tmp_path: Path) -
     put(desk, ORT, output=X.numpy())
     failure = failure_of(desk)
     assert failure.kind is FailureKind.NONDETERMINISTIC
-    assert "differs from itself by up to" in failure.message
+    assert "differs from itself" in failure.message
+    assert failure.hint is not None
+    assert "by up to" in failure.hint
 
 
 def test_a_model_whose_output_has_another_length_each_time_is_marked_too(tmp_path: Path) -> None:
@@ -131,7 +137,9 @@ def test_beyond_tolerance_fails_with_the_table(desk: Desk) -> None:
     record = desk.run(drift, ORT)
     assert record.failure is not None
     assert record.failure.kind is FailureKind.OUT_OF_TOLERANCE
-    assert "logits is off by 0.5" in record.failure.message
+    assert record.failure.message == "logits is beyond its tolerance of 0.0001 + 0.001·|reference|"
+    assert record.failure.hint is not None
+    assert "off by 0.5" in record.failure.hint
     assert isinstance(record.payload, DriftPayload)
     assert [tensor.within_tolerance for tensor in record.payload.tensors] == [False, True]
     assert record.payload.buckets == {"≤1": 6, "≤0": 2}
@@ -140,7 +148,19 @@ def test_beyond_tolerance_fails_with_the_table(desk: Desk) -> None:
 def test_nan_on_one_side_alone_is_beyond_tolerance(desk: Desk) -> None:
     put(desk, EAGER, logits=np.ones(3, np.float32))
     put(desk, ORT, logits=np.array([1, np.nan, 1], np.float32))
-    assert "1 elements are NaN or infinite on one side alone" in failure_of(desk).message
+    failure = failure_of(desk)
+    assert "not finite in the same places" in failure.message
+    assert failure.hint is not None
+    assert "1 elements are NaN or infinite on one side alone" in failure.hint
+
+
+def test_the_fingerprint_of_a_drift_is_the_same_whatever_its_size(desk: Desk) -> None:
+    put(desk, EAGER, logits=np.ones(3, np.float32))
+    prints = set()
+    for off in (0.5, 0.7):
+        put(desk, ORT, logits=np.full(3, 1 + off, np.float32))
+        prints.add(failure_of(desk).fingerprint)
+    assert len(prints) == 1
 
 
 @pytest.mark.parametrize(
@@ -151,7 +171,9 @@ def test_nan_on_one_side_alone_is_beyond_tolerance(desk: Desk) -> None:
         ({"logits": np.ones(3, np.float64)}, "'logits' is float64, the reference float32"),
     ],
 )
-def test_other_names_shapes_or_dtypes_are_a_typed_failure(desk: Desk, outputs: dict[str, np.ndarray], told: str) -> None:
+def test_other_names_shapes_or_dtypes_are_a_typed_failure(
+    desk: Desk, outputs: dict[str, np.ndarray], told: str
+) -> None:
     put(desk, EAGER, logits=np.ones(3, np.float32))
     put(desk, ORT, **outputs)
     failure = failure_of(desk)
@@ -171,7 +193,9 @@ def test_outputs_keep_order_dtype_shape_and_scalars_on_disk(tmp_path: Path) -> N
     back = load_outputs(tmp_path / "o.safetensors")
     assert list(back) == ["z", "a", "m"]
     assert not differences(outputs, back)
-    assert [output.sha256 for output in describe_outputs(back)] == [output.sha256 for output in describe_outputs(outputs)]
+    assert [output.sha256 for output in describe_outputs(back)] == [
+        output.sha256 for output in describe_outputs(outputs)
+    ]
 
 
 def test_every_tolerance_gives_its_reason() -> None:

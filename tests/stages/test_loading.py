@@ -23,7 +23,12 @@ def entry(scheme: str = "local", name: str = "model", **more: Any) -> LockEntry:
 @pytest.fixture
 def bert(tmp_path: Path) -> Path:
     config = BertConfig(
-        vocab_size=50, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, max_position_embeddings=16
+        vocab_size=50,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        max_position_embeddings=16,
     )
     torch.manual_seed(0)
     BertForMaskedLM(config).half().save_pretrained(tmp_path)
@@ -87,7 +92,12 @@ def test_an_unknown_architecture_is_answered_with_the_nearest(bert: Path) -> Non
 
 def test_code_of_the_repository_is_not_run_unless_it_is_trusted(bert: Path) -> None:
     (bert / "modeling_mine.py").write_text("raise SystemError('this code ran')\n")
-    edit(bert, architectures=["MineForMaskedLM"], model_type="mine", auto_map={"AutoModel": "modeling_mine.MineForMaskedLM"})
+    edit(
+        bert,
+        architectures=["MineForMaskedLM"],
+        model_type="mine",
+        auto_map={"AutoModel": "modeling_mine.MineForMaskedLM"},
+    )
     failure = refusal(entry(), bert)
     assert "this code ran" not in str(failure)
     assert failure.hint is not None

@@ -25,7 +25,7 @@ from driftgate.machine.files import cache_root
 from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.store import RunStore
-from driftgate.pipeline import STAGE_OF, WARM, plan_cells, upstream
+from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells, upstream
 
 EMBEDDED = "embedded"
 WORKER_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -49,11 +49,12 @@ class Session:
         self.store.write_agent(this_agent())
         agent = agent_name()
         cache = CellCache(cache_root()) if self.use_cache else None
+        warm = WARM if len(todo) >= WORTH_WARMING else WARM_LIGHTLY
         with (
             hub_ready(self.settings) as settings,
             EventLog(self.store.events_path(agent)) as events,
             watcher_for(self.store.run_id) as watcher,
-            LocalPool(self.jobs, warm=WARM, on_progress=watcher.downloading) as pool,
+            LocalPool(self.jobs, warm=warm, on_progress=watcher.downloading) as pool,
         ):
             conductor = Conductor(
                 self.store,

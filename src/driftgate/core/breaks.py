@@ -14,7 +14,7 @@ from typing import Any
 from driftgate.core.fingerprints import fingerprint
 from driftgate.core.records import GraphBreak
 
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _LINK = re.compile(r"please visit: (?P<url>https?://\S+?/gb(?P<number>\d+)\.html)")
 _REASON = re.compile(
     r"^Graph Break Reason: (?P<reason>.*?)(?=^Stack variable source attribution:|^User code traceback:)", re.S | re.M
@@ -87,7 +87,7 @@ def parse_event(text: str, ids: Mapping[str, str], *, above: str = "") -> BreakE
     `ids` is `ids_by_type(…)`. `above` is the folder of the code that called the model: frames up to the last one of it are
     not the user's.
     """
-    text = _ANSI.sub("", text)
+    text = ANSI.sub("", text)
     cause, _, second = (part.strip() for part in _partition(_reason(text)))
     fields = _FIELDS.match(cause + "\n")
     link = _LINK.search(cause)

@@ -314,9 +314,10 @@ class Conductor:
 
     def _take_files(self, artifacts: tuple[Artifact, ...], work: Path, cell: Cell) -> None:
         folder = self._store.model_folder(cell.model)
-        folder.mkdir(parents=True, exist_ok=True)
         for artifact in artifacts:
-            (work / artifact.name).replace(folder / artifact.name)
+            target = folder / artifact.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (work / artifact.name).replace(target)
 
     # -- records -------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import selectors
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -32,6 +31,7 @@ from driftgate.machine.files import write_atomic
 from driftgate.machine.isolation.guardian import Order, Outcome
 from driftgate.machine.isolation.line import Line
 from driftgate.machine.isolation.linux import check_platform
+from driftgate.machine.isolation.scratch import Scratch
 from driftgate.machine.isolation.turns import MachineLock, Turns
 
 __all__ = ["LocalPool", "RunningTask", "Task", "TaskEnd"]
@@ -64,7 +64,7 @@ class LocalPool:
     """A context manager; leaving it kills what is left. `jobs` workers compute at once, more may wait for the machine.
 
     `warm` is "module:function", called once in the server (None: it imports no more than a worker needs). `lock_folder` holds the
-    files by which several Driftgates of a user agree who takes times. Use it from one thread.
+    files by which several Driftgates of a user agree who takes times, and the pools' temporary folders. Use it from one thread.
     """
 
     def __init__(
@@ -78,7 +78,8 @@ class LocalPool:
         check_platform()
         self._turns = Turns(jobs)
         self._lock = MachineLock(lock_folder)
-        self._root = Path(tempfile.mkdtemp(prefix="driftgate-"))
+        self._scratch = Scratch(self._lock.folder / "pools")
+        self._root = self._scratch.path
         self._selector = selectors.DefaultSelector()
         self._launcher = Launcher(warm, self._root, self._selector)
         self._on_progress = on_progress
@@ -107,7 +108,7 @@ class LocalPool:
         self._launcher.close()
         self._selector.close()
         self._lock.close()
-        shutil.rmtree(self._root, ignore_errors=True)  # a worker's file that resists is no reason to fail
+        self._scratch.close()
 
     # -- what the scheduler calls --------------------------------------------------------------------------------
 

@@ -109,6 +109,7 @@ class CellCache:
         if not blob.is_file() or blob.stat().st_size != artifact.bytes or sha256_of(blob) != artifact.sha256:
             blob.unlink(missing_ok=True)
             return False
+        (work / artifact.name).parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(blob, work / artifact.name)
         return True
 

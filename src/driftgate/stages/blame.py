@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import traceback as tracebacks
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,12 +9,11 @@ from pathlib import Path
 from types import TracebackType
 
 import driftgate
-from driftgate.core.breaks import shorten
+from driftgate.core.breaks import ANSI, shorten
 from driftgate.core.errors import DriftgateError, StageFailure
 from driftgate.core.verdicts import FailureKind
 
 OURS = str(Path(driftgate.__file__).parent)
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 Sort = Callable[[BaseException], FailureKind]
 
@@ -69,7 +67,7 @@ def deepest(error: BaseException) -> BaseException:
 
 def describe(error: BaseException) -> str:
     """`ValueError: text`, without terminal colours and with paths below site-packages."""
-    text = shorten(_ANSI.sub("", str(error))).strip()
+    text = shorten(ANSI.sub("", str(error))).strip()
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -78,7 +76,7 @@ def user_traceback(error: BaseException) -> str:
     first = error.__traceback__
     while first is not None and first.tb_next is not None and _is_ours(first):
         first = first.tb_next
-    return shorten(_ANSI.sub("", "".join(tracebacks.format_exception(type(error), error, first))))
+    return shorten(ANSI.sub("", "".join(tracebacks.format_exception(type(error), error, first))))
 
 
 def _is_ours(entry: TracebackType) -> bool:

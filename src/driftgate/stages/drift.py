@@ -71,7 +71,12 @@ def _judge(payload: DriftPayload, itself: InferPayload | None) -> None:
         return
     _refuse_unless_deterministic(itself, payload.reference, payload)
     worst = max(outside, key=lambda tensor: tensor.max_abs or 0.0)
-    raise StageFailure(FailureKind.OUT_OF_TOLERANCE, _sentence(worst, len(outside)), hint=EQUAL_SCORES, payload=payload)
+    raise StageFailure(
+        FailureKind.OUT_OF_TOLERANCE,
+        _sentence(worst),
+        hint=f"{_numbers(worst, len(outside))}; {EQUAL_SCORES}",
+        payload=payload,
+    )
 
 
 def _refuse_unless_deterministic(itself: InferPayload | None, name: str, payload: DriftPayload | None = None) -> None:
@@ -79,22 +84,27 @@ def _refuse_unless_deterministic(itself: InferPayload | None, name: str, payload
     if itself is None or itself.deterministic is not False:
         return
     distance = itself.self_max_abs
-    told = "in shape or in what is finite" if distance is None else f"by up to {distance:.3g}"
+    told = "in shape, or in what is finite" if distance is None else f"by up to {distance:.3g}"
     raise StageFailure(
         FailureKind.NONDETERMINISTIC,
-        f"{name} differs from itself {told} from one run to the next",
-        hint="it draws random numbers; a comparison with another target says nothing",
+        f"{name} differs from itself from one run to the next",
+        hint=f"{told}; it draws random numbers, and a comparison with another target says nothing",
         payload=payload,
     )
 
 
-def _sentence(worst: TensorDrift, outside: int) -> str:
-    """What a person reads first: the worst tensor, by how much, and how many others."""
+def _sentence(worst: TensorDrift) -> str:
+    """What is wrong, in words that are the same every night: the message is what a fingerprint is made of."""
     limit = worst.tolerance
-    parts = [f"{worst.name} is off by {worst.max_abs:.3g}" if worst.max_abs is not None else f"{worst.name} differs"]
-    parts.append(f"allowed: {limit.atol:g} + {limit.rtol:g}·|reference|")
+    finite = ", and not finite in the same places" if worst.nonfinite_mismatch else ""
+    return f"{worst.name} is beyond its tolerance of {limit.atol:g} + {limit.rtol:g}·|reference|{finite}"
+
+
+def _numbers(worst: TensorDrift, outside: int) -> str:
+    parts = [f"off by {worst.max_abs:.3g}"] if worst.max_abs is not None else []
     if worst.nonfinite_mismatch:
         parts.append(f"{worst.nonfinite_mismatch} elements are NaN or infinite on one side alone")
-    if outside > 1:
-        parts.append(f"{outside} tensors beyond tolerance")
+    parts.append(
+        f"{outside} of its tensors are beyond tolerance" if outside > 1 else "the other tensors are within tolerance"
+    )
     return "; ".join(parts)

@@ -54,6 +54,7 @@ def _export(job: Job, exporter: str, dynamic: bool) -> ExportPayload:
     with blaming(kind_of, f"the {exporter} exporter failed"), torch.no_grad():
         model = EXPORTERS[exporter](subject, axes, job.settings.export.opset)
     graph.name_outputs(model, expected)
+    graph.name_inputs(model, subject.inputs.first)
     graph.name_axes(model, axes)
     path = job.work / f"model{f'@{job.cell.variant}' if job.cell.variant else ''}.onnx"
     with blaming(FailureKind.OTHER, "the ONNX file cannot be written"):

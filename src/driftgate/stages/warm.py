@@ -50,6 +50,16 @@ def warm() -> dict[str, float]:
     return seconds
 
 
+def imports() -> None:
+    """The imports alone, for a handful of jobs: a fork then pays a compiler's first call itself, which is less than all of them
+    cost here."""
+    _without_monitor()
+    torch.set_num_threads(1)
+    _imports()
+    gc.collect()
+    _check_threads()
+
+
 def _imports() -> None:
     """Everything that a stage imports at first use."""
 

@@ -65,7 +65,9 @@ class OrtTarget(Target):
         try:
             self._result = self._session.run(None, self._feed)
         except errors.InvalidArgument as error:
-            raise StageFailure(FailureKind.SHAPE_MISMATCH, f"ONNX Runtime refuses the inputs: {error}") from error
+            if "while running" not in str(error):  # a node's own complaint comes under the same name
+                raise StageFailure(FailureKind.SHAPE_MISMATCH, f"ONNX Runtime refuses the inputs: {error}") from error
+            raise StageFailure(FailureKind.OTHER, f"ONNX Runtime failed while running: {error}") from error
         except (errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
             raise StageFailure(FailureKind.OTHER, f"ONNX Runtime failed while running: {error}") from error
 

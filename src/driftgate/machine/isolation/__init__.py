@@ -5,6 +5,7 @@
     worker    what a process must become before foreign code runs in it
     line      short messages between these processes
     log       what a worker printed, bounded and safe to show
+    scratch   temporary folders that a killed owner leaves to the next one to clear
     turns     one machine, several Driftgates: computing together, timing alone
 
 Linux only: sub-reapers, parent-death signals, pidfds and /proc do the work. What this does not protect against: code that sets

@@ -100,8 +100,8 @@ class MachineLock:
     """This process's share of the machine. Every attempt returns at once."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        self._folder = folder or Path(tempfile.gettempdir()) / f"driftgate-{os.getuid()}"
-        _make_private(self._folder)
+        self.folder = folder or Path(tempfile.gettempdir()) / f"driftgate-{os.getuid()}"
+        _make_private(self.folder)
         self._machine = self._open("machine.lock")
         self._turnstile = self._open("turnstile.lock")
         self._holds: int | None = None
@@ -141,7 +141,7 @@ class MachineLock:
         os.close(self._machine)
 
     def _open(self, name: str) -> int:
-        return os.open(self._folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(self.folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def _try(handle: int, operation: int) -> bool:

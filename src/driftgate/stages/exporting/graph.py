@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,21 @@ def name_outputs(model: ir.Model, expected: Mapping[str, Tensor]) -> None:
         taken.add(id(value))
         _free(model, name, value)
         value.name = name
+
+
+def name_inputs(model: ir.Model, names: Collection[str]) -> None:
+    """Give inputs their names back: the exporter calls an input that is also returned `x_orig`. To be done after the outputs have
+    theirs. Raises StageFailure(`other`) for an input that the model doesn't have."""
+    for value in model.graph.inputs:
+        name = value.name or ""
+        if name not in names:
+            own = name.removesuffix("_orig")
+            if own not in names:
+                raise StageFailure(
+                    FailureKind.OTHER, f"the exported graph takes an input {name!r}, which the model doesn't"
+                )
+            _free(model, own, value)
+            value.name = own
 
 
 def _check(name: str, value: ir.Value, tensor: Tensor) -> None:
