@@ -84,6 +84,7 @@ def night(shared_place: Workplace) -> Night:
     limits = {"time": TIME_LIMIT, "memory": "900MB", "jobs": 6}
     config = shared_place.config(*models, limits=limits)
     ended = shared_place.call("run", config, "--no-latency", OMP_NUM_THREADS="1")
+    assert ended.code in {1, 3}, ended.err
     return Night(shared_place, ended, shared_place.records())
 
 

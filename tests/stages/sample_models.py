@@ -72,6 +72,16 @@ class Raises(nn.Module):
         raise ZeroDivisionError("the model's own mistake")
 
 
+class WritesIntoItsInput(nn.Module):
+    """Breaks only as long as nobody has run it on the same tensor before."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x[0, 0] < 0:
+            x.abs_()
+            print("negative")
+        return x * 2
+
+
 class ReturnsTwice(nn.Module):
     """The same tensor under two names, an input handed back, and nothing at all."""
 
@@ -138,6 +148,7 @@ two_that_print = factory(TwoThatPrint)
 plain = factory(Plain)
 unseen = factory(Unseen)
 raises = factory(Raises)
+writes_into_its_input = factory(WritesIntoItsInput)
 returns_twice = factory(ReturnsTwice)
 returns_tuple = factory(Tuple)
 data_dependent = factory(DataDependent)

@@ -45,7 +45,13 @@ def truth(model: str, folder: Path) -> int:
 
 @pytest.mark.parametrize(
     ("model", "breaks", "said", "skipped"),
-    [("three_breaks", 3, 0, 0), ("item_in_a_loop", 1, -1, 1), ("two_that_print", 3, 3, 0), ("plain", 0, 0, 0)],
+    [
+        ("three_breaks", 3, 0, 0),
+        ("item_in_a_loop", 1, -1, 1),
+        ("two_that_print", 3, 3, 0),
+        ("plain", 0, 0, 0),
+        ("writes_into_its_input", 2, 2, 0),
+    ],
 )
 def test_the_count_is_the_number_of_break_events(
     tmp_path: Path, model: str, breaks: int, said: int, skipped: int

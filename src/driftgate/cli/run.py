@@ -73,13 +73,15 @@ def _begun(path: Path | None, output: Path, overrides: options.Overrides) -> tup
 
 
 def _resumed(name: str, output: Path, overrides: options.Overrides) -> tuple[RunStore, Settings]:
-    from driftgate.cli.session import plan_run, settings_of
+    from driftgate.cli.session import pin_again, plan_run, settings_of
     from driftgate.machine.settings import Config, Document
     from driftgate.machine.store import RunStore
 
     store = RunStore.find(name, output)
     settings = overrides.apply(Config(settings_of(store), Document.of("run.json"), store.root))
-    if not store.has("plan.json"):  # cut off before anything was scheduled
+    if store.has("plan.json"):
+        pin_again(store, settings)
+    else:  # cut off before anything was scheduled
         plan_run(store, settings)
     return store, settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,8 +14,9 @@ from pathlib import Path
 from driftgate import __version__
 from driftgate.cli.progress import watcher_for
 from driftgate.core.errors import MachineryError, UsageError, did_you_mean
-from driftgate.core.records import Cell, Manifest, Plan
+from driftgate.core.records import Cell, Lock, Manifest, Plan
 from driftgate.core.references import slug_of
+from driftgate.core.verdicts import KIND_FACTS
 from driftgate.executors.conductor import Conductor, Places
 from driftgate.executors.local import LocalPool
 from driftgate.machine.cache import CellCache, code_version
@@ -25,6 +26,7 @@ from driftgate.machine.files import cache_root
 from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.store import RunStore
+from driftgate.machine.workroom import work_room
 from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells, upstream
 
 EMBEDDED = "embedded"
@@ -52,6 +54,7 @@ class Session:
         warm = WARM if len(todo) >= WORTH_WARMING else WARM_LIGHTLY
         with (
             hub_ready(self.settings) as settings,
+            work_room(self.store.root),
             EventLog(self.store.events_path(agent)) as events,
             watcher_for(self.store.run_id) as watcher,
             LocalPool(self.jobs, warm=warm, on_progress=watcher.downloading) as pool,
@@ -108,16 +111,34 @@ def _expectations_of(config: Config) -> str | None:
 
 def plan_run(store: RunStore, settings: Settings, config: Config | None = None) -> None:
     """Pin the fleet and write lock and plan."""
-    from driftgate.sources.resolve import resolve
-
-    with hub_ready(settings) as ready:
-        lock = resolve(ready, config.where if config else lambda *position: "run.json")
-    if settings.hub.endpoint == EMBEDDED:  # its port changes from run to run
-        models = tuple(m.model_copy(update={"endpoint": EMBEDDED}) if m.endpoint else m for m in lock.models)
-        lock = lock.model_copy(update={"models": models})
+    lock = _pinned(settings, config.where if config else lambda *position: "run.json")
     store.write_lock(lock)
     cells = plan_cells(lock.models, settings)
     store.write_plan(Plan(run_id=store.run_id, fleet=settings.fleet, cells=cells))
+
+
+def pin_again(store: RunStore, settings: Settings) -> None:
+    """Pin what could not be pinned when the run began, for no fault of the models (the Hub was down). What is pinned stays."""
+    lock = store.lock()
+    missing = [m.ref for m in lock.models if m.problem is not None and KIND_FACTS[m.problem.kind].machinery]
+    if not missing:
+        return
+    hub = settings.hub.model_copy(update={"top": 0})
+    asked = settings.model_copy(update={"models": tuple(missing), "hub": hub})
+    found = {entry.ref: entry for entry in _pinned(asked, lambda *position: "run.json").models}
+    models = tuple(found.get(m.ref, m).model_copy(update={"slug": m.slug}) for m in lock.models)
+    store.write_lock(lock.model_copy(update={"models": models}))
+
+
+def _pinned(settings: Settings, where: Callable[..., str]) -> Lock:
+    from driftgate.sources.resolve import resolve
+
+    with hub_ready(settings) as ready:
+        lock = resolve(ready, where)
+    if settings.hub.endpoint != EMBEDDED:
+        return lock
+    models = tuple(m.model_copy(update={"endpoint": EMBEDDED}) if m.endpoint else m for m in lock.models)
+    return lock.model_copy(update={"models": models})  # its port changes from run to run
 
 
 def settings_of(store: RunStore) -> Settings:

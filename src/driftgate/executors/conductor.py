@@ -22,6 +22,7 @@ from driftgate.core.records import PAYLOADS, Artifact, Cell, CellResult, Failure
 from driftgate.core.verdicts import KIND_FACTS, FailureKind, Verdict, verdict_of
 from driftgate.executors.local import LocalPool, Task, TaskEnd
 from driftgate.executors.spec import CellStage, PartResult
+from driftgate.executors.unsettled import unsettled
 from driftgate.machine.cache import CellCache, cell_key
 from driftgate.machine.events import EventLog
 from driftgate.machine.files import sha256_of
@@ -120,7 +121,8 @@ class Conductor:
         self._serial = 0
 
     def run(self, cells: Iterable[Cell], *, again: bool = False) -> None:
-        """Take every cell to a record. Those that have one are left alone, or with `again` computed once more."""
+        """Take every cell to a record. Those that have one are left alone, unless it tells of the machinery alone (network,
+        disk, …); with `again` they are computed once more."""
         self._prepare(tuple(cells), again=again)
         while self._settling or self._startable or self._running:
             while self._settling:
@@ -137,7 +139,8 @@ class Conductor:
     def _prepare(self, cells: tuple[Cell, ...], *, again: bool) -> None:
         recorded = {cell: record for cell in self._closure(cells) if (record := self._store.record(cell))}
         self._again = frozenset(cells) & recorded.keys() if again else frozenset()
-        self._done = {cell: _Done.of(record) for cell, record in recorded.items() if cell not in self._again}
+        anew = self._again or frozenset(cells) & unsettled(recorded, self._upstream)
+        self._done = {cell: _Done.of(record) for cell, record in recorded.items() if cell not in anew}
         for record in recorded.values():
             self._learn_cache_key(record)
         todo = [cell for cell in cells if cell not in self._done]

@@ -38,7 +38,7 @@ class HubSource:
     """A Hub. `endpoint` is where it really is when the settings say `embedded`; by default theirs, or HF_ENDPOINT.
 
     `token` is by default the user's own (HF_TOKEN, or that of `hf auth login`), sent over HTTPS or loopback alone.
-    `patience` says how long a Hub that does not answer is waited for.
+    `patience` says how long a Hub that does not answer is waited for (by default DRIFTGATE_HUB_PATIENCE does).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class HubSource:
     ) -> None:
         """Raises UsageError for an endpoint that is no http(s) URL."""
         self.hub, self._own_token = hub, token
-        self.patience = patience or Patience()
+        self.patience = patience or Patience.of_environment()
         self.named = hub.endpoint or os.environ.get("HF_ENDPOINT") or None
         self.endpoint = (endpoint or self.named or PUBLIC).rstrip("/")
         if self.endpoint == EMBEDDED:

@@ -48,7 +48,7 @@ def count_breaks(subject: Ready, trace: Path | None = None) -> ExplainPayload:
     """The counting pass. `trace` is where the raw records go."""
     counters.clear()
     with listening(trace) as heard, blaming(FailureKind.COMPILE, "torch._dynamo.explain failed"), torch.no_grad():
-        said = subject.inputs.call(torch._dynamo.explain(subject.module))
+        said = subject.call(torch._dynamo.explain(subject.module))
     if not heard.compilations:
         raise unheard(subject.module)
     breaks = fold_events(parse_event(text, gb_ids(), above=OURS) for text in heard.breaks)
@@ -82,7 +82,7 @@ def check_fullgraph(subject: Ready) -> tuple[Fullgraph, Compiled | None]:
     compiled = torch.compile(subject.module, fullgraph=True, backend="eager")
     began = time.perf_counter()
     with torch.no_grad():
-        error = attempt(lambda: subject.inputs.call(compiled))
+        error = attempt(lambda: subject.call(compiled))
     seconds = time.perf_counter() - began
     verdict = Fullgraph(passed=error is None, reason=None if error is None else _obstacle(error), seconds=seconds)
     return verdict, compiled if error is None else None
@@ -107,16 +107,16 @@ def try_second_shape(subject: Ready, whole: Compiled | None = None) -> SecondSha
         with listening() as heard:
             began = time.perf_counter()
             with torch.no_grad():
-                error = attempt(lambda: subject.inputs.call(whole, "second"))
+                error = attempt(lambda: subject.call(whole, "second"))
         if error is None:
             return _second(heard, began)
     torch._dynamo.reset()
     compiled = torch.compile(subject.module, backend="eager")
     with blaming(FailureKind.COMPILE, "torch.compile failed at a second input size"), torch.no_grad():
-        subject.inputs.call(compiled)
+        subject.call(compiled)
         with listening() as heard:
             began = time.perf_counter()
-            subject.inputs.call(compiled, "second")
+            subject.call(compiled, "second")
     return _second(heard, began)
 
 

@@ -79,7 +79,11 @@ def _export(job: Job, exporter: str, dynamic: bool) -> ExportPayload:
 def outputs_of(subject: Ready) -> dict[str, Tensor]:
     """The tensors that the model itself returns, by name, in order. Raises StageFailure(`inputs`) if it fails."""
     with blaming(FailureKind.OTHER, "the model's output cannot be named"):
-        return dict(flatten(subject.eager(), lambda value: isinstance(value, Tensor)).leaves)
+        found = flatten(subject.eager(), lambda value: isinstance(value, Tensor))
+    if not found.leaves:
+        told = f" ({', '.join(found.notes[:5])})" if found.notes else ""
+        raise StageFailure(FailureKind.OTHER, f"the model returned no tensor{told}", hint="a graph has at least one")
+    return dict(found.leaves)
 
 
 def _axes(subject: Ready) -> Axes:

@@ -86,7 +86,7 @@ class Target(ABC):
         self._step()
         first_s = time.perf_counter() - began
         outputs = self.outputs()
-        second = self._second_outputs() if plan.second_run else None
+        second = self._second_outputs(plan) if plan.second_run else None
         samples = self._samples(plan, plan.rule) if plan.rule else None
         return Measured(outputs, init_s, first_s, self.device, self.placement(), second, samples)
 
@@ -103,7 +103,8 @@ class Target(ABC):
         self.run_once()
         self.synchronise()
 
-    def _second_outputs(self) -> Arrays:
+    def _second_outputs(self, plan: Plan) -> Arrays:
+        self.feed(plan)
         self._step()
         return self.outputs()
 
@@ -114,6 +115,10 @@ class Target(ABC):
     @abstractmethod
     def start(self, plan: Plan) -> None:
         """Make everything ready: move the model, create the session, place the inputs."""
+
+    def feed(self, plan: Plan) -> None:
+        """Place the plan's inputs anew, where a model could have written into those of its first run."""
+        del plan
 
     @abstractmethod
     def run_once(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from typing import Any, ClassVar, Literal
 
 from driftgate.core.errors import StageFailure, did_you_mean
@@ -64,12 +65,8 @@ class OrtTarget(Target):
 
         try:
             self._result = self._session.run(None, self._feed)
-        except errors.InvalidArgument as error:
-            if "while running" not in str(error):  # a node's own complaint comes under the same name
-                raise StageFailure(FailureKind.SHAPE_MISMATCH, f"ONNX Runtime refuses the inputs: {error}") from error
-            raise StageFailure(FailureKind.OTHER, f"ONNX Runtime failed while running: {error}") from error
-        except (errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
-            raise StageFailure(FailureKind.OTHER, f"ONNX Runtime failed while running: {error}") from error
+        except (errors.InvalidArgument, errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
+            raise StageFailure(_kind_of(str(error)), f"ONNX Runtime cannot run the model: {error}") from error
 
     def outputs(self) -> Arrays:
         return dict(zip(self._names, self._result, strict=True))
@@ -84,6 +81,14 @@ class OrtTarget(Target):
             told = ", ".join(f"{count} on {name}" for name, count in elsewhere.items())
             raise StageFailure(FailureKind.FELL_BACK, f"not every node runs on {self.provider}: {told}")
         return counted
+
+
+def _kind_of(message: str) -> FailureKind:
+    """Inputs that the graph refuses, and nodes that cannot take the shapes that reach them, are about shapes."""
+    about_shapes = re.search(
+        r"invalid dimensions|[Rr]eshape|shape|out of data bounds|broadcast|[Dd]imension|Got invalid", message
+    )
+    return FailureKind.SHAPE_MISMATCH if about_shapes else FailureKind.OTHER
 
 
 class OrtCpu(OrtTarget):

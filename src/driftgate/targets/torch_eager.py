@@ -24,12 +24,15 @@ class TorchTarget(Target):
 
         assert plan.module is not None
         torch.set_num_threads(1)
-        tensors = {name: to_tensor(array).to(self.device) for name, array in plan.inputs.items()}
-        self._positional = tuple(tensors.values()) if plan.positional else ()
-        self._keywords = dict(plan.arguments) if plan.positional else {**tensors, **plan.arguments}
+        self.feed(plan)
         module: Any = plan.module
         self._call = self.prepare(module.to(self.device) if isinstance(module, torch.nn.Module) else module, plan.cache)
         self._result: Any = None
+
+    def feed(self, plan: Plan) -> None:
+        tensors = {name: to_tensor(array).to(self.device) for name, array in plan.inputs.items()}
+        self._positional = tuple(tensors.values()) if plan.positional else ()
+        self._keywords = dict(plan.arguments) if plan.positional else {**tensors, **plan.arguments}
 
     def prepare(self, module: Any, cache: Path | None) -> Any:
         """The callable that is run; `cache` is where a compiler may keep what it built."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
+from driftgate.core.references import REFERENCE_LENGTH
 from driftgate.machine.settings.units import Duration, Size
 
 GB = 10**9
@@ -16,6 +17,7 @@ def _text_of(value: object) -> object:
 
 
 Name = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=200)]
+Reference = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=REFERENCE_LENGTH)]
 Fleet = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -99,7 +101,7 @@ class Settings(Section):
 
     fleet: Fleet = "desk"
     hub: HubSettings = HubSettings()
-    models: tuple[Name, ...] = ()
+    models: tuple[Reference, ...] = ()
     targets: Annotated[tuple[Name, ...], Field(min_length=1)] = ("torch-eager-cpu", "torch-inductor-cpu", "ort-cpu")
     reference: Name = "torch-eager-cpu"
     explain: ExplainSettings = ExplainSettings()

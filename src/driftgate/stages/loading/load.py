@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,13 @@ class Ready:
     def eager(self, which: Which = "first") -> Any:
         """One plain forward pass. Raises StageFailure(`inputs`) with the model's traceback if it fails."""
         with blaming(FailureKind.INPUTS, f"the model fails on its inputs ({which} size)"), torch.no_grad():
-            return self.inputs.call(self.module, which)
+            return self.call(self.module, which)
+
+    def call(self, function: Any, which: Which = "first") -> Any:
+        """Call what stands for the module on a copy of the inputs: a model may write into what it is given."""
+        copies = {name: tensor.clone() for name, tensor in self.inputs.tensors(which).items()}
+        inputs = replace(self.inputs, first=copies) if which == "first" else replace(self.inputs, second=copies)
+        return inputs.call(function, which)
 
 
 def ready(job: Job) -> Ready:
