@@ -4,6 +4,7 @@ import os
 from driftgate.core.records import Artifact, CellResult, Failure, LockEntry
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.cache import CellCache, cell_key, code_version
+from driftgate.machine.cache_rooms import prune_cache
 
 ENTRY = LockEntry(ref="zoo:bert", slug="zoo--bert", scheme="zoo", name="bert", revision="1" * 40)
 
@@ -85,3 +86,22 @@ def test_python_models_are_cached_only_if_they_say_what_they_are():
 
 def test_the_code_version_is_that_of_the_source():
     assert len(code_version()) == 64
+
+
+def test_every_room_of_the_cache_is_bounded(tmp_path):
+    def put(name, size, used):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * size)
+        for place in (path, path.parent):
+            os.utime(place, (used, used))
+        return path
+
+    old, new = put("models/models--a/blob", 3000, 1), put("models/models--b/blob", 3000, 2)
+    built = put("models/inductor/x/kernel.so", 5000, 1)
+    zoo = [put(f"zoo/{key}/m", 10, key) for key in (1, 2, 3)]
+    pruned = {room.room: room.removed_bytes for room in prune_cache(tmp_path, 10_000)}
+    assert pruned == {"cells": 0, "models": 3000, "compiler": 5000, "zoo": 10, "scratch": 0}
+    assert [path.is_file() for path in (old, new, built, *zoo)] == [False, True, False, False, True, True]
+    prune_cache(tmp_path, 0)
+    assert not any(path.is_file() for path in tmp_path.rglob("*"))

@@ -14,7 +14,7 @@ from driftgate.machine.settings.units import parse_size
 
 @click.group()
 def cache() -> None:
-    """The cache of cells and models."""
+    """The cache of cells, models and what compilers built."""
 
 
 @cache.command("prune")
@@ -23,15 +23,16 @@ def cache() -> None:
 )
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 def cache_prune(max_size: float | None, everything: bool) -> int:
-    """Drop the least recently used results until the cache fits."""
-    from driftgate.core.text import human_bytes, plural
-    from driftgate.machine.cache import CellCache
+    """Bound every room of the cache: cells, models, what compilers built, scratch runs."""
+    from driftgate.cli.show import print_rows
+    from driftgate.core.text import human_bytes
+    from driftgate.machine.cache import DEFAULT_BYTES
+    from driftgate.machine.cache_rooms import prune_cache
     from driftgate.machine.files import cache_root
 
-    limit = 0 if everything else int(max_size) if max_size is not None else None
-    pruned = CellCache(cache_root()).prune(limit)
-    removed = f"removed {plural(pruned.removed, 'result')} ({human_bytes(pruned.removed_bytes)})"
-    click.echo(f"{removed}; {plural(pruned.left, 'result')} left ({human_bytes(pruned.left_bytes)})")
+    limit = 0 if everything else int(max_size) if max_size is not None else DEFAULT_BYTES
+    rows = [(r.room, human_bytes(r.removed_bytes), human_bytes(r.left_bytes)) for r in prune_cache(cache_root(), limit)]
+    print_rows(("room", "removed", "left"), rows)
     return 0
 
 

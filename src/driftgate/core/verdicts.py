@@ -77,7 +77,6 @@ KIND_FACTS = MappingProxyType(
         FailureKind.NOT_FOUND: KindFacts(Verdict.FAILED, deterministic=False),
         FailureKind.INTEGRITY: KindFacts(Verdict.FAILED, deterministic=False),
         FailureKind.LOAD: KindFacts(Verdict.FAILED, deterministic=False),
-        FailureKind.NONDETERMINISTIC: KindFacts(Verdict.FAILED, deterministic=False),
         FailureKind.OTHER: KindFacts(Verdict.FAILED, deterministic=False),
         FailureKind.TIME_LIMIT: KindFacts(Verdict.TIMEOUT, retry=True, deterministic=False),
         FailureKind.MEMORY_LIMIT: KindFacts(Verdict.OOM, deterministic=False),

@@ -25,7 +25,7 @@ from driftgate.executors.spec import CellStage, PartResult
 from driftgate.executors.unsettled import unsettled
 from driftgate.machine.cache import CellCache, cell_key
 from driftgate.machine.events import EventLog
-from driftgate.machine.files import sha256_of
+from driftgate.machine.files import sha256_of, write_atomic
 from driftgate.machine.jobs import Job
 from driftgate.machine.settings import Settings
 from driftgate.machine.store import RunStore
@@ -312,8 +312,7 @@ class Conductor:
         path = self._store.log_path(attempt.cell)
         path.unlink(missing_ok=True)
         if any(headed):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(b"\n".join(headed))
+            write_atomic(path, b"\n".join(headed))
 
     def _take_files(self, artifacts: tuple[Artifact, ...], work: Path, cell: Cell) -> None:
         folder = self._store.model_folder(cell.model)

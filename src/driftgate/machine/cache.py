@@ -14,6 +14,7 @@ import errno
 import hashlib
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,9 +24,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from driftgate.core.errors import MachineryError
 from driftgate.core.records import Artifact, CellResult, LockEntry
 from driftgate.core.verdicts import KIND_FACTS
-from driftgate.machine.files import sha256_of, write_atomic
+from driftgate.machine.files import reason_of, sha256_of, write_atomic
 from driftgate.machine.provenance import cpu_model, package_versions
 
 DEFAULT_BYTES = 20 * 10**9
@@ -116,14 +118,19 @@ class CellCache:
 
 def _link_or_copy(source: Path, target: Path) -> None:
     """A hard link costs no space; other file systems get a copy, under a temporary name until it is whole."""
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     try:
-        os.link(source, temporary)
+        try:
+            os.link(source, temporary)
+        except OSError as error:
+            if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+                raise
+            shutil.copyfile(source, temporary)
+        temporary.replace(target)
     except OSError as error:
-        if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
-            raise
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+        raise MachineryError(f"cannot write {target}: {reason_of(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def cell_key(entry: LockEntry, about: Mapping[str, Any]) -> str | None:

@@ -5,6 +5,7 @@ What is shipped to Loki later is read from this file, so it is written before an
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from driftgate.core.errors import MachineryError
+from driftgate.machine.files import reason_of
 
 
 class EventLog:
@@ -24,16 +26,22 @@ class EventLog:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise MachineryError(f"cannot write {path}: {error.strerror or error}") from error
+            raise MachineryError(f"cannot write {path}: {reason_of(error)}") from error
 
     def write(self, event: str, *, level: str = "info", **fields: Any) -> None:
         """Append one event with the time of now (UTC)."""
         row = {"time": datetime.now(UTC).isoformat(), "level": level, "event": event} | fields
         line = json.dumps(row, ensure_ascii=False, allow_nan=False, default=str) + "\n"
         try:
-            os.write(self._descriptor, line.encode("utf-8", "backslashreplace"))
+            self._append(line.encode("utf-8", "backslashreplace"))
         except OSError as error:
-            raise MachineryError(f"cannot write {self.path}: {error.strerror or error}") from error
+            raise MachineryError(f"cannot write {self.path}: {reason_of(error)}") from error
+
+    def _append(self, data: bytes) -> None:
+        written = os.write(self._descriptor, data)
+        if written < len(data):  # a disk takes what still fits; half a line would spoil the next one
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def __enter__(self) -> EventLog:
         return self

@@ -38,13 +38,14 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
-        raise MachineryError(f"cannot write {path}: {_reason(error)}") from error
+        raise MachineryError(f"cannot write {path}: {reason_of(error)}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def _reason(error: OSError) -> str:
+def reason_of(error: OSError) -> str:
+    """Why the disk refused, and what mends it."""
     mends = {
         errno.ENOSPC: "the disk is full; free some space or choose another --output",
         errno.EROFS: "the file system is read-only; choose another --output",
