@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from driftgate.cli import options
+from driftgate.core.errors import UsageError
+from driftgate.core.references import SCHEMES
 
 if TYPE_CHECKING:
     from driftgate.core.records import Cell, Lock
@@ -44,30 +46,50 @@ def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: 
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
+@click.argument("config", required=False)
+@options.run_option
 @options.models
 @options.targets
 @options.output
+@options.formats
 @options.limits
 def pull(
-    config: Path,
+    config: str | None,
+    run_name: str | None,
     models: tuple[str, ...],
     targets: tuple[str, ...],
     output: Path,
-    jobs: int | None,
+    form: str,
     no_cache: bool,
-    no_latency: bool,
-    time_limit: float | None,
-    memory_limit: float | None,
+    **limits: int | float | bool | None,
 ) -> int:
-    """Plan a run of CONFIG, pin its models and pull them. Prints the run's id."""
+    """Plan a run of CONFIG, pin its models and pull them; prints the run's id.
+
+    With --run, pulls the models of that run again; a reference (zoo:bert, hf:org/name) in place of CONFIG pulls one model at a desk.
+    """
+    from driftgate.cli.stages import at_a_desk, on_a_run
+
+    if (config is None) == (run_name is None):
+        raise UsageError("pull takes a configuration or --run", mend="try `driftgate pull configs/nightly.yaml`")
+    if run_name is not None:
+        overrides = options.Overrides((), (), **limits)  # type: ignore[arg-type]  # click typed them
+        return on_a_run("pull", run_name, output, models, overrides, use_cache=not no_cache, form=form)
+    assert config is not None
+    if config.partition(":")[0] in SCHEMES and not Path(config).exists():
+        overrides = options.Overrides((config,), (), **limits)  # type: ignore[arg-type]
+        return at_a_desk("pull", overrides, use_cache=not no_cache, form=form)
+    overrides = options.Overrides(models, targets, **limits)  # type: ignore[arg-type]
+    return _pull_fleet(Path(config), overrides, output, use_cache=not no_cache)
+
+
+def _pull_fleet(path: Path, overrides: options.Overrides, output: Path, *, use_cache: bool) -> int:
     from driftgate.cli.session import Session, begin_run, chosen_cells
     from driftgate.machine.settings import load_config
 
-    loaded = load_config(config)
-    settings = options.Overrides(models, targets, jobs, no_latency, time_limit, memory_limit).apply(loaded)
-    store = begin_run(loaded, settings, output)
-    Session(store, settings, use_cache=not no_cache).conduct(chosen_cells(store, stages=["pull"]))
+    config = load_config(path)
+    settings = overrides.apply(config)
+    store = begin_run(config, settings, output)
+    Session(store, settings, use_cache=use_cache).conduct(chosen_cells(store, stages=["pull"]))
     click.echo(store.run_id)
     return 0
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from driftgate.core.records import StageRecord
-from driftgate.core.text import human_bytes
+from driftgate.core.text import human_bytes, plural
 from driftgate.core.verdicts import Verdict
 from driftgate.executors.conductor import Watcher
 from driftgate.executors.local import LocalPool, Task
@@ -51,7 +51,7 @@ class PlainWatcher:
     def begin(self, total: int, done: int) -> None:
         """Start counting."""
         self._total, self._done = total, done
-        self._say(f"{total} cells" + (f", {done} done before" if done else ""))
+        self._say(plural(total, "cell") + (f", {done} done before" if done else ""))
 
     def ended(self, record: StageRecord) -> None:
         """Tell at once what did not pass, except what only hangs on an earlier failure."""

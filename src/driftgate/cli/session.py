@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -95,7 +96,11 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
         config=settings.model_dump(mode="json"),
     )
     store.write_manifest(manifest)
-    plan_run(store, settings, config)
+    try:
+        plan_run(store, settings, config)
+    except UsageError:
+        shutil.rmtree(store.root)  # a wrong call leaves no run behind for `latest` to mean
+        raise
     return store
 
 

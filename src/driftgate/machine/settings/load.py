@@ -107,7 +107,7 @@ def _refuse_aliases(text: str, name: str) -> None:
     """A few nested aliases stand for billions of values; no configuration needs one."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
+            line = event.start_mark.line + 1 if event.start_mark else 1
             raise UsageError(f"aliases (*{event.anchor}) are not allowed", where=f"{name}:{line}")
 
 
