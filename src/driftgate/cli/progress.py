@@ -135,12 +135,11 @@ class LiveWatcher:
         table = Table.grid(padding=(0, 2))
         for running in self._pool.running if self._pool else ():
             seconds = time.monotonic() - running.since
-            state = "waits for the machine" if running.waiting_for_machine else ("")
+            download = self._downloads.get(running.task.id, "")
+            state = "waits for the machine" if running.waiting_for_machine else download
             table.add_row(
                 "  ", Text(str(running.task.job.cell)), running.task.job.part or "", f"{seconds:4.0f} s", state
             )
-        return RichGroup(
-            Text(f"{self._run_id}  {self._done}/{self._total} cells  {counts}"),
-            ProgressBar(total=max(self._total, 1), completed=self._done, width=60),
-            table,
-        )
+        bar = Table.grid()  # a bar by itself does not end its line
+        bar.add_row(ProgressBar(total=max(self._total, 1), completed=self._done, width=60))
+        return RichGroup(Text(f"{self._run_id}  {self._done}/{self._total} cells  {counts}"), bar, table)

@@ -19,6 +19,8 @@ from driftgate.sources.base import Fetched, Progress
 
 MAX_FILES = 2_000
 MAX_CONFIG_BYTES = 5_000_000
+MAX_WORD = 200
+UNKNOWN = "unknown"
 
 
 class LocalSource:
@@ -35,7 +37,8 @@ class LocalSource:
             LockedFile(path=str(path.relative_to(folder)), size=path.stat().st_size, sha256=sha256_of(path))
             for path in _model_files(folder)
         )
-        architecture = next(iter(config.get("architectures") or ()), "unknown")
+        named = config.get("architectures")
+        architecture = _word(named[0]) if isinstance(named, list) and named else UNKNOWN
         task = task_of_architecture(architecture)
         return LockEntry(
             ref=str(reference),
@@ -44,7 +47,7 @@ class LocalSource:
             name=reference.name,
             location=str(folder),
             revision=hashlib.sha256("".join(f"{f.path}{f.sha256}" for f in files).encode()).hexdigest()[:40],
-            family=str(config.get("model_type") or "unknown"),
+            family=_word(config.get("model_type")),
             task=task,
             modality=modality_of(task),
             architecture=architecture,
@@ -93,6 +96,11 @@ def _model_files(folder: Path) -> list[Path]:
     return files
 
 
+def _word(value: object) -> str:
+    """A name from somebody's file, if it is one that records and pages can carry."""
+    return value if isinstance(value, str) and value.isprintable() and 0 < len(value) <= MAX_WORD else UNKNOWN
+
+
 def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
@@ -101,8 +109,8 @@ def _config(folder: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is too large for a configuration")
     try:
         config = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{path} is not JSON: {str(error)[:200]}") from error
     if not isinstance(config, dict):
         raise UsageError(f"{path} is not a JSON object")
     return config

@@ -17,7 +17,7 @@ def upgraded(raw: bytes, kind: type[Record], name: str) -> dict[str, Any]:
     """The document as today's version. A newer version is a UsageError: this Driftgate is too old for it."""
     try:
         document: Any = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise MachineryError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise MachineryError(f"{name} is not a JSON object")
