@@ -48,17 +48,27 @@ def call(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int
 
 words = st.text(max_size=12) | st.sampled_from(["", "\x1b[31m", "\udcff", "..", "/", "~", "x" * 400, "null", "embeded"])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | words
-anything = st.recursive(scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(words, v, max_size=3), max_leaves=6)
+anything = st.recursive(
+    scalars, lambda v: st.lists(v, max_size=3) | st.dictionaries(words, v, max_size=3), max_leaves=6
+)
 references = st.one_of(
     words,
     st.builds("{}:{}".format, st.sampled_from(["hf", "zoo", "timm", "local", "python", "hff"]), words),
-    st.sampled_from(["zoo:bert", "hf:acme/none", "hf:acme/none@" + "0" * 40, "local:.", "local:/", "python:os:getcwd", "zoo:bertt"]),
+    st.sampled_from(
+        ["zoo:bert", "hf:acme/none", "hf:acme/none@" + "0" * 40, "local:.", "local:/", "python:os:getcwd", "zoo:bertt"]
+    ),
 )
 SECTIONS = {
     "fleet": words,
     "hub": st.fixed_dictionaries(
         {"endpoint": st.just(NOBODY)},
-        optional={"top": st.integers(-1, 3), "per": words, "by": words, "tasks": st.lists(words, max_size=2), "max_size": scalars},
+        optional={
+            "top": st.integers(-1, 3),
+            "per": words,
+            "by": words,
+            "tasks": st.lists(words, max_size=2),
+            "max_size": scalars,
+        },
     ),
     "models": st.lists(references, max_size=3),
     "targets": st.lists(words | st.sampled_from(["torch-eager-cpu", "ort-cpu", "ort-cp"]), max_size=3),
@@ -71,12 +81,16 @@ SECTIONS = {
     "seed": scalars,
     "expectations": scalars,
 }
-configurations = st.fixed_dictionaries({"hub": SECTIONS["hub"]}, optional={k: v for k, v in SECTIONS.items() if k != "hub"})
+configurations = st.fixed_dictionaries(
+    {"hub": SECTIONS["hub"]}, optional={k: v for k, v in SECTIONS.items() if k != "hub"}
+)
 
 
 @FUZZ
 @given(configurations)
-def test_any_configuration_is_a_plan_or_one_clear_line(capfd: pytest.CaptureFixture[str], data: dict[str, object]) -> None:
+def test_any_configuration_is_a_plan_or_one_clear_line(
+    capfd: pytest.CaptureFixture[str], data: dict[str, object]
+) -> None:
     Path("c.yaml").write_text(yaml.safe_dump(data))
     code, err = call(capfd, "plan", "c.yaml")
     assert code == 0 or (code == 2 and err) or (code == 3 and "the Hub could not be asked" in err), err
@@ -91,8 +105,13 @@ def test_any_reference_is_a_plan_or_one_clear_line(capfd: pytest.CaptureFixture[
 
 
 @FUZZ
-@given(st.dictionaries(st.sampled_from(["architectures", "model_type", "x"]), anything, max_size=3).map(json.dumps) | st.text(max_size=20))
-def test_any_config_json_of_a_local_model_is_a_plan_or_one_clear_line(capfd: pytest.CaptureFixture[str], text: str) -> None:
+@given(
+    st.dictionaries(st.sampled_from(["architectures", "model_type", "x"]), anything, max_size=3).map(json.dumps)
+    | st.text(max_size=20)
+)
+def test_any_config_json_of_a_local_model_is_a_plan_or_one_clear_line(
+    capfd: pytest.CaptureFixture[str], text: str
+) -> None:
     folder = Path("model")
     if not folder.exists():
         make_model(Path(), "model")
@@ -102,7 +121,16 @@ def test_any_config_json_of_a_local_model_is_a_plan_or_one_clear_line(capfd: pyt
     assert code in {0, 2}
 
 
-@pytest.mark.parametrize("text", ["[" * 200_000, '{"a": ' * 200_000, '{"model_type": 1e999}', "\ufeff{}", '{"architectures": ["' + "A" * 9000 + '"]}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 200_000,
+        '{"a": ' * 200_000,
+        '{"model_type": 1e999}',
+        "\ufeff{}",
+        '{"architectures": ["' + "A" * 9000 + '"]}',
+    ],
+)
 def test_a_config_json_that_is_a_trap_is_a_plan_or_one_clear_line(capfd: pytest.CaptureFixture[str], text: str) -> None:
     make_model(Path(), "model")
     Path("model/config.json").write_text(text)
@@ -111,10 +139,14 @@ def test_a_config_json_that_is_a_trap_is_a_plan_or_one_clear_line(capfd: pytest.
 
 
 @FUZZ
-@given(st.lists(st.dictionaries(st.sampled_from(["model", "stage", "kind", "reason", "until", "target"]), anything, max_size=6), max_size=3) | anything)
-def test_any_expectations_are_judged_by_or_one_clear_line(
-    capfd: pytest.CaptureFixture[str], rows: object
-) -> None:
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["model", "stage", "kind", "reason", "until", "target"]), anything, max_size=6),
+        max_size=3,
+    )
+    | anything
+)
+def test_any_expectations_are_judged_by_or_one_clear_line(capfd: pytest.CaptureFixture[str], rows: object) -> None:
     if not Path("outputs").exists():
         synthetic_run(Path("outputs"), models=1)
     Path("e.yaml").write_text(yaml.safe_dump(rows))
@@ -122,7 +154,9 @@ def test_any_expectations_are_judged_by_or_one_clear_line(
     assert code in {0, 1, 2}
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"schema_version": 99}', '{"schema_version": 1}', "\x00" * 100, "[" * 200_000])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[]", '{"schema_version": 99}', '{"schema_version": 1}', "\x00" * 100, "[" * 200_000]
+)
 @pytest.mark.parametrize("document", ["plan.json", "models.lock.json", "run.json", "a record"])
 def test_a_run_with_a_damaged_document_is_one_clear_line_that_names_it(
     capfd: pytest.CaptureFixture[str], document: str, damage: str

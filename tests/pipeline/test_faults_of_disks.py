@@ -32,14 +32,28 @@ def _can_mount() -> bool:
     return trial.returncode == 0
 
 
-pytestmark = pytest.mark.skipif(not _can_mount(), reason="this machine lets nobody mount a small disk in a name space of its own")
+pytestmark = pytest.mark.skipif(
+    not _can_mount(), reason="this machine lets nobody mount a small disk in a name space of its own"
+)
 
 
 def run_on_disk(place: Workplace, options: str, *arguments: str | Path) -> Ended:
     """A call whose `outputs/` is a disk of its own; what was on it is in `kept/` afterwards."""
     for name in ("outputs", "kept"):
         (place.folder / name).mkdir(exist_ok=True)
-    command = [*UNSHARE, "sh", "-c", SCRIPT, "sh", options, "outputs", sys.executable, "-m", "driftgate", *map(str, arguments)]
+    command = [
+        *UNSHARE,
+        "sh",
+        "-c",
+        SCRIPT,
+        "sh",
+        options,
+        "outputs",
+        sys.executable,
+        "-m",
+        "driftgate",
+        *map(str, arguments),
+    ]
     done = subprocess.run(
         command, cwd=place.folder, env=place.environment, capture_output=True, text=True, check=False, timeout=240
     )
@@ -99,4 +113,6 @@ def test_an_output_below_a_file_is_one_line(place: Workplace) -> None:
     (place.folder / "file").write_text("")
     ended = place.call("run", place.config(*MODELS), "--output", "file/outputs")
     assert ended.code == 3
-    assert ended.err.splitlines() == ["driftgate: cannot create a run in file/outputs: Not a directory; choose another --output"]
+    assert ended.err.splitlines() == [
+        "driftgate: cannot create a run in file/outputs: Not a directory; choose another --output"
+    ]

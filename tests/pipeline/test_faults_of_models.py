@@ -80,7 +80,9 @@ class Night:
 def night(shared_place: Workplace) -> Night:
     """Everyone in one run, side by side."""
     folders = [make_model(shared_place.folder / "models", f"org/{name}") for name in ODD_FOLDERS]
-    models = [f"python:driftgate.testing.models:{name}" for name in EXPECTED] + [f"local:{folder}" for folder in folders]
+    models = [f"python:driftgate.testing.models:{name}" for name in EXPECTED] + [
+        f"local:{folder}" for folder in folders
+    ]
     limits = {"time": TIME_LIMIT, "memory": "900MB", "jobs": 6}
     config = shared_place.config(*models, limits=limits)
     ended = shared_place.call("run", config, "--no-latency", OMP_NUM_THREADS="1")
@@ -155,7 +157,11 @@ def test_no_terminal_code_of_a_model_reaches_a_terminal_or_a_file(night: Night) 
     assert failure is not None
     assert "no such weights" in failure.message
     printed = [night.ended.err, night.ended.out]
-    kept = [path.read_text() for ending in ("json", "log", "md", "html", "xml") for path in night.place.store.root.rglob(f"*.{ending}")]
+    kept = [
+        path.read_text()
+        for ending in ("json", "log", "md", "html", "xml")
+        for path in night.place.store.root.rglob(f"*.{ending}")
+    ]
     assert not [text for text in printed + kept if "\x1b" in text or "\x07" in text]
 
 

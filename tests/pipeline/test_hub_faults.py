@@ -68,7 +68,8 @@ def night(shared_place: Workplace) -> tuple[Ended, dict[str, StageRecord], Workp
     script = {pattern.format(name): faults for name, (pattern, faults, _) in FAULTS.items()}
     fine = [name for name, (_, _, said) in FAULTS.items() if said == "passed"]
     rows = [
-        {"model": f"acme--{name}", "stage": "inputs", "kind": "load", "reason": "its weights are noise"} for name in fine
+        {"model": f"acme--{name}", "stage": "inputs", "kind": "load", "reason": "its weights are noise"}
+        for name in fine
     ]
     (place.folder / "expected.yaml").write_text(yaml.safe_dump(rows))
     with faulty_hub(place, FAULTS, script) as hub:
@@ -84,7 +85,9 @@ def test_each_fault_has_its_kind_and_what_hangs_on_it_is_skipped(
     expected = FAULTS[model][2]
     pull = records[f"acme--{model}/pull"]
     assert verdict(pull) == expected
-    others = {verdict(record) for record in records.values() if record.model.slug == f"acme--{model}" and record is not pull}
+    others = {
+        verdict(record) for record in records.values() if record.model.slug == f"acme--{model}" and record is not pull
+    }
     assert others == ({"skipped/upstream"} if expected != "passed" else {"failed/load", "skipped/upstream"})
     if pull.failure is not None:
         assert pull.failure.hint
@@ -97,11 +100,17 @@ def test_some_faults_of_a_hub_are_findings_not_the_end(night: tuple[Ended, dict[
     assert all(record.passed for record in records.values() if record.model.ref == HEALTHY)
     rules = {finding.model: finding.rule for finding in place.store.findings().findings if finding.severity == "error"}
     accused = {name for name, (_, _, said) in FAULTS.items() if said.endswith(("integrity", "not_found"))}
-    assert rules == {f"acme--{name}": "not_passed" if name in accused else "not_tested" for name in FAULTS if FAULTS[name][2] != "passed"}
+    assert rules == {
+        f"acme--{name}": "not_passed" if name in accused else "not_tested"
+        for name in FAULTS
+        if FAULTS[name][2] != "passed"
+    }
 
 
 @pytest.mark.parametrize("fault", [status(500), hang()], ids=["500", "silence"])
-def test_a_hub_that_is_down_is_the_machinerys_fault_and_a_resumed_run_asks_again(place: Workplace, fault: Fault) -> None:
+def test_a_hub_that_is_down_is_the_machinerys_fault_and_a_resumed_run_asks_again(
+    place: Workplace, fault: Fault
+) -> None:
     names = ("one", "two")
     with faulty_hub(place, names, {"* /*": repeat(fault)}) as hub:
         ended = run(place, hub, *names, limits={"time": 60, "memory": "2GB", "jobs": 2})
@@ -109,7 +118,7 @@ def test_a_hub_that_is_down_is_the_machinerys_fault_and_a_resumed_run_asks_again
     assert ended.code == 3, ended.err
     records = place.records()
     assert {verdict(record) for record in records.values()} == {"failed/network", "skipped/upstream"}
-    assert [finding.rule for finding in place.store.findings().findings][0] == "machinery"
+    assert place.store.findings().findings[0].rule == "machinery"
 
     port = int(address.rpartition(":")[2])
     with FaultyHub(place.folder / "hub", {}, port=port):

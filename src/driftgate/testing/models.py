@@ -162,7 +162,7 @@ def closes_descriptors() -> Made:
 
 def prints_terminal_codes() -> Made:
     """Colours, a window title, a bell, and a line that overwrites another, from the factory."""
-    print("\x1b[2J\x1b[31mred\x1b[0m \x1b]0;owned\x07 bell\x07 50 %\r100 %")
+    print("\x1b[2J\x1b[31mred\x1b[0m \x1b]0;owned\x07 bell\x07\n50 %\r100 %")
     return _made(Layer())
 
 

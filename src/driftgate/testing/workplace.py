@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import yaml
@@ -38,8 +38,11 @@ class Ended:
     err: str
 
 
+@dataclass
 class Workplace(Lab):
     """`outputs/`, a cache and temporary files of its own; every process started here carries its mark."""
+
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -57,7 +60,7 @@ class Workplace(Lab):
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
         """Begin a call of `driftgate`."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "driftgate", *map(str, arguments)],
             cwd=self.folder,
             env=self.environment | environment,
@@ -66,6 +69,8 @@ class Workplace(Lab):
             stderr=subprocess.PIPE,
             text=True,
         )
+        self.started.append(process)
+        return process
 
     def call(self, *arguments: str | Path, **environment: str) -> Ended:
         """Call `driftgate` and wait for its end."""
@@ -95,14 +100,22 @@ class Workplace(Lab):
 
     def leftovers(self) -> list[Path]:
         """Unfinished files anywhere in the newest run."""
-        return [path for path in self.store.root.rglob("*") if path.name.endswith(".tmp") or path.parent.name == ".work"]
+        return [
+            path for path in self.store.root.rglob("*") if path.name.endswith(".tmp") or path.parent.name == ".work"
+        ]
 
 
 @contextmanager
 def workplace_in(folder: Path) -> Iterator[Workplace]:
-    """A workplace; at the end none of its processes may be left."""
+    """A workplace. At the end none of its processes may be left but calls that the test itself broke off: those are ended."""
     place = Workplace(folder, uuid.uuid4().hex)
     for name in ("tmp", "home"):
         (folder / name).mkdir()
-    yield place
+    try:
+        yield place
+    finally:
+        for process in place.started:
+            if process.poll() is None:  # its test failed, and never came to its end
+                process.kill()
+                process.communicate()
     assert place.settles(lambda: not place.processes()), f"left running: {place.processes()}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -179,9 +179,12 @@ def _known(error: Any, document: Document) -> Position:
 
 def _fields_at(model: type[BaseModel], position: tuple[int | str, ...]) -> tuple[str, ...]:
     for part in position:
-        field = model.model_fields.get(part) if isinstance(part, str) else None
+        if isinstance(part, int):
+            continue  # an item of the tuple that the key before it holds
+        field = model.model_fields.get(part)
         annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        inner = get_args(annotation)[0] if get_origin(annotation) is tuple else annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
             return tuple(model.model_fields)
-        model = annotation
+        model = inner
     return tuple(model.model_fields)
