@@ -1,25 +1,56 @@
-"""Which records a resumed run computes once more."""
+"""What later cells, and a resumed run, need to know of a cell that has its record."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from driftgate.core.records import Cell, StageRecord
 from driftgate.core.verdicts import KIND_FACTS, FailureKind
+from driftgate.executors.shelf import Files
+
+Upstream = Callable[[Cell], tuple[Cell, ...]]
 
 
-def unsettled(records: Mapping[Cell, StageRecord], upstream: Callable[[Cell], tuple[Cell, ...]]) -> frozenset[Cell]:
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A few hundred bytes of a record: a fleet's records themselves would not fit into the parent."""
+
+    passed: bool
+    kind: FailureKind | None
+    files: Files
+
+    @classmethod
+    def of(cls, record: StageRecord) -> Done:
+        """What of the record matters to others."""
+        kind = record.failure.kind if record.failure else None
+        return cls(record.passed, kind, tuple((a.name, a.sha256) for a in record.artifacts))
+
+
+def with_upstream(cells: Iterable[Cell], upstream: Upstream) -> tuple[Cell, ...]:
+    """The cells and everything that they need."""
+    found: dict[Cell, None] = {}
+    todo = list(cells)
+    while todo:
+        cell = todo.pop()
+        if cell not in found:
+            found[cell] = None
+            todo.extend(upstream(cell))
+    return tuple(found)
+
+
+def unsettled(done: Mapping[Cell, Done], upstream: Upstream) -> frozenset[Cell]:
     """The cells whose record tells of the machinery alone (network, disk, not run …), and those skipped because of them.
 
     Such a record says nothing about the model, and what failed then may not fail now.
     """
 
     def is_open(cell: Cell) -> bool:
-        record = records.get(cell)
-        if record is None or record.failure is None:
+        known = done.get(cell)
+        if known is None or known.kind is None:
             return False
-        if record.failure.kind is FailureKind.UPSTREAM:
+        if known.kind is FailureKind.UPSTREAM:
             return any(map(is_open, upstream(cell)))
-        return KIND_FACTS[record.failure.kind].machinery
+        return KIND_FACTS[known.kind].machinery
 
-    return frozenset(filter(is_open, records))
+    return frozenset(filter(is_open, done))

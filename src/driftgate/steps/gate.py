@@ -26,15 +26,16 @@ from driftgate.core.records.run import ExpectedFailure
 from driftgate.core.rules import RULES
 from driftgate.core.rules.base import Case, Rule
 from driftgate.core.text import plural
-from driftgate.core.verdicts import KIND_FACTS, FailureKind, Verdict
+from driftgate.core.verdicts import FailureKind, Verdict
 from driftgate.machine.expectations import load_expectations
 from driftgate.machine.provenance import agent_name
 from driftgate.machine.store import RunStore
 from driftgate.sinks.junit import junit_xml
 from driftgate.steps.summary import summary_markdown
 
-SHARED_CAUSES = frozenset(kind for kind, facts in KIND_FACTS.items() if facts.machinery)
-"""Kinds that, if half a fleet fails with them in one stage, mean that the machinery failed and not the models."""
+SHARED_CAUSES = frozenset({FailureKind.NETWORK, FailureKind.DISK, FailureKind.AUTH})
+"""Kinds that, if half a fleet fails with them in one stage, mean that the machinery failed and not the models. Not among them:
+`not_run`, which is what an agent leaves that never came; the rest of the run is worth judging then."""
 
 EXPECTATIONS = "expectations.yaml"
 

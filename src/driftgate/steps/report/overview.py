@@ -5,7 +5,7 @@ Records are read one at a time and dropped: what stays of a cell is its square, 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,6 +24,7 @@ from driftgate.core.records import (
 )
 from driftgate.core.verdicts import KIND_FACTS, FailureKind
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.highlights import Highlights
 from driftgate.steps.report.marks import MISSING, Square, State, square_of
 
 CAUSE_LENGTH = 300
@@ -110,14 +111,20 @@ class Row:
 
 @dataclass(slots=True)
 class Cause:
-    """Cells of one column that failed alike (same kind, same fingerprint): `models` counts them, `examples` names a few."""
+    """Cells of one column that failed alike (same kind, same fingerprint): `models` counts them, `examples` names a few.
+    `reason` is what `expectations.yaml` says of the first, None where nothing was expected."""
 
     column: str
     kind: str
     message: str
-    expected: bool
+    reason: str | None
     models: int = 0
     examples: list[str] = field(default_factory=list)
+
+    @property
+    def expected(self) -> bool:
+        """Whether `expectations.yaml` has it."""
+        return self.reason is not None
 
 
 @dataclass
@@ -129,14 +136,11 @@ class Overview:
     rows: list[Row]
     counts: Counter[State] = field(default_factory=Counter)
     machinery: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    cached: Counter[str] = field(default_factory=Counter)
     peak: dict[str, int] = field(default_factory=dict)
     causes: list[Cause] = field(default_factory=list)
-
-    @property
-    def troubled(self) -> list[Row]:
-        """The rows with a square that is neither passed, skipped nor expected."""
-        return [row for row in self.rows if row.rank >= 4]
+    highlights: Highlights = field(default_factory=Highlights)
 
     @property
     def cells(self) -> int:
@@ -158,10 +162,11 @@ class Collector:
         squares = {}
         for cell, record in model.cells:
             self._columns.setdefault(cell.name, cell)
-            squares[cell.name] = square_of(record, expected.get((cell.model, cell.name))) if record else MISSING
+            excuse = expected.get((cell.model, cell.name))
+            squares[cell.name] = square_of(record, excuse) if record else MISSING
             if record:
                 self._weigh(record, cell.name)
-                self._blame(record, cell, squares[cell.name].state is State.EXPECTED)
+                self._blame(record, cell, excuse)
         self._overview.counts.update(square.state for square in squares.values())
         about = model.identity
         row = Row(model.slug, about.family if about else "", about.task if about else "", squares, _reason(squares))
@@ -170,17 +175,19 @@ class Collector:
 
     def _weigh(self, record: StageRecord, column: str) -> None:
         view = self._overview
+        view.highlights.add(record)
         view.seconds[column] += record.duration_s
+        view.cached[column] += record.cached
         view.peak[column] = max(view.peak.get(column, 0), record.peak_rss_bytes or 0)
         if record.failure and KIND_FACTS[record.failure.kind].machinery:
             view.machinery[record.failure.kind.value] += 1
 
-    def _blame(self, record: StageRecord, cell: Cell, expected: bool) -> None:
+    def _blame(self, record: StageRecord, cell: Cell, excuse: ExpectedFailure | None) -> None:
         failure = record.failure
         if failure is None or failure.kind in _NO_CAUSE:
             return
-        new = Cause(cell.name, failure.kind.value, failure.message[:CAUSE_LENGTH], expected)
-        cause = self._causes.setdefault((cell.name, failure.fingerprint, expected), new)
+        new = Cause(cell.name, failure.kind.value, failure.message[:CAUSE_LENGTH], excuse.reason if excuse else None)
+        cause = self._causes.setdefault((cell.name, failure.fingerprint, new.expected), new)
         cause.models += 1
         if len(cause.examples) < EXAMPLES:
             cause.examples.append(cell.model)
