@@ -148,10 +148,11 @@ def test_nodes_on_another_provider_are_a_fallback(tmp_path: Path) -> None:
 def test_inductor_compiles_in_this_process_and_leaves_no_helper_behind(tmp_path: Path) -> None:
     if TorchInductorCpu.available() is not None:
         pytest.skip(str(TorchInductorCpu.available()))
+    before = {child.pid for child in psutil.Process().children()}
     measured = TorchInductorCpu().measure(Plan({"x": X}, module=Adds(), cache=tmp_path / "inductor"))
     assert np.allclose(measured.outputs["sum"], X + 1)
     assert any((tmp_path / "inductor").rglob("*.so"))
-    assert psutil.Process().children() == []
+    assert {child.pid for child in psutil.Process().children()} <= before
 
 
 @pytest.mark.parametrize("name", TARGETS.names())

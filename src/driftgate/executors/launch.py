@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from driftgate.core.errors import MachineryError
-from driftgate.machine.isolation.family import kill_descendants
+from driftgate.machine.isolation.family import children, is_dying, kill_descendants
 from driftgate.machine.isolation.line import Line
 from driftgate.machine.isolation.linux import become_subreaper
 from driftgate.machine.isolation.log import clean
@@ -20,6 +20,7 @@ from driftgate.machine.isolation.log import clean
 WARM_UP_SECONDS = 600.0
 PATIENCE_SECONDS = 10.0
 _STARTS = 2
+_PAUSE_SECONDS = 0.005
 _MARK = "DRIFTGATE_POOL"
 _TAIL = 2_000
 
@@ -150,7 +151,15 @@ class Launcher:
         self._sweep()
 
     def _sweep(self) -> None:
-        kill_descendants(spare=lambda pid: pid in self.guardians or not self._is_ours(pid))
+        """Kill what is ours and has no guardian. A process that is just dying hands its children on only when it is done: while
+        there was one before a look, another look is needed."""
+        give_up = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            dying = any(is_dying(pid) for pid in children(os.getpid()))
+            kill_descendants(spare=lambda pid: pid in self.guardians or not self._is_ours(pid))
+            if not dying or time.monotonic() > give_up:
+                return
+            time.sleep(_PAUSE_SECONDS)
 
     def close(self) -> None:
         """Everything ends: by itself, for its line is broken, and if it does not, by force."""

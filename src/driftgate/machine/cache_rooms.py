@@ -1,11 +1,11 @@
 """The cache as a whole: what lies in it besides cells, and how each room is bounded.
 
-    cells/ blobs/      results of cells                       least recently used first
-    models/            pulled models, one folder each         least recently used first
-    models/inductor/   what torch's compiler built            oldest files first
-    models/zoo/        zoo models made for references         least recently used first
-    zoo/               the embedded Hub's models, a folder per toolchain; the newest two stay
-    scratch/           runs of single commands at a desk      a week
+cells/ blobs/      results of cells                       least recently used first
+models/            pulled models, one folder each         least recently used first
+models/inductor/   what torch's compiler built            oldest files first
+models/zoo/        zoo models made for references         least recently used first
+zoo/               the embedded Hub's models, a folder per toolchain; the newest two stay
+scratch/           runs of single commands at a desk      a week
 """
 
 from __future__ import annotations

@@ -80,10 +80,15 @@ class LocalSource:
 
 
 def _folder(reference: Reference) -> Path:
-    folder = Path(reference.name).expanduser().resolve()
-    if folder.is_dir():
-        return folder
-    beside = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    try:
+        folder = Path(reference.name).expanduser().resolve()
+        if folder.is_dir():
+            return folder
+        beside = [p.name for p in folder.parent.iterdir() if p.is_dir()] if folder.parent.is_dir() else []
+    except (OSError, RuntimeError) as error:  # a name too long, a folder not ours to read, a user without a home
+        raise UsageError(
+            f"{str(reference)[:200]}: {error}", mend="give the path of a folder that can be read"
+        ) from error
     raise UsageError(f"{reference}: there is no folder {folder}", mend=did_you_mean(folder.name, beside, most=5))
 
 

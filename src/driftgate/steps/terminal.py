@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from rich.cells import cell_len
 from rich.text import Text
 
 from driftgate.steps.report import units
@@ -26,6 +25,7 @@ _CAUSES = 8
 _VERDICT_LINES = 3
 _HIGHLIGHTS = 3
 _MOST_STAGES = 6
+_ORDER_LINES = 2
 _MOST_SIGNS = 7
 _STYLES = {"passed": "bold green", "failed": "bold red", "error": "bold yellow", "open": "bold yellow"}
 
@@ -53,18 +53,15 @@ class Terminal:
         highlights = self._highlights()
         below = [block for block in (causes, highlights) if block]
         taken = 1 + len(verdict) + sum(1 + len(block) for block in below)
-        # The matrix also asks for its header, the order of its signs, the line of what is left out, and a blank one.
-        matrix = self._matrix(min(_ROWS, LINES - 1 - taken - 4))
+        # Beside its rows the matrix has a header, a line of what is left out, the order of its signs, and a blank line.
+        matrix = self._matrix(min(_ROWS, LINES - 1 - taken - 3 - len(self._order)))
         blocks = [verdict, matrix, *below]
         return [line for block in blocks for line in (*block, Text())]
 
     def _verdict(self) -> list[Text]:
         says = headline(self._view)
         mark = says.symbol if not self._screen.ascii_only or says.symbol.isascii() else "*"
-        wrapped = textwrap.wrap(plain(f"{mark} {says.word}: {says.sentence}"), self._screen.width, break_on_hyphens=False)
-        if len(wrapped) > _VERDICT_LINES:
-            wrapped[_VERDICT_LINES - 1 :] = [cut(f"{wrapped[_VERDICT_LINES - 1]} …", self._screen.width)]
-        first, *rest = wrapped
+        first, *rest = _wrapped(f"{mark} {says.word}: {says.sentence}", self._screen.width, _VERDICT_LINES)
         head = f"{mark} {says.word}:"
         return [Text.assemble((head, _STYLES[says.state]), first[len(head) :]), *map(Text, rest)]
 
@@ -95,11 +92,16 @@ class Terminal:
         head += [f"  {cut(name, width).ljust(width)}" for name, width in self._widths.items()]
         lines = [Text("".join(head).rstrip(), style="dim"), *map(self._row, rows[:height])]
         if len(rows) > height:
-            lines.append(Text(_rest(rows[height:])))
-        several = [f"{name}: {', '.join(_after(name, cells))}" for name, cells in self._stages.items() if len(cells) > 1]
-        if several:
-            lines.append(Text(cut("; ".join(_merged(several)), self._screen.width), style="dim"))
-        return lines
+            lines.append(Text(rest_of(rows[height:])))
+        return lines + [Text(line, style="dim") for line in self._order]
+
+    @cached_property
+    def _order(self) -> list[str]:
+        """Which sign of a stage stands for which target, where it has several."""
+        several = [
+            f"{name}: {', '.join(_after(name, cells))}" for name, cells in self._stages.items() if len(cells) > 1
+        ]
+        return _wrapped("; ".join(several), self._screen.width, _ORDER_LINES)
 
     def _row(self, row: Row) -> Text:
         line = Text(self._name(row.slug, self._name_width).ljust(self._name_width))
@@ -109,7 +111,7 @@ class Terminal:
         return line
 
     def _signs(self, squares: list[Square | None], width: int) -> Text:
-        """One sign a cell; where they do not fit, the worst one and how many are not like the first."""
+        """One sign a cell; where they do not fit, the worst one and how many passed."""
         signs = Text()
         if len(squares) > width:
             present = [square for square in squares if square]
@@ -119,7 +121,7 @@ class Terminal:
         else:
             for square in squares:
                 signs.append_text(self._sign(square))
-        signs.append(" " * (width - signs.cell_len))
+        signs.truncate(width, pad=True)
         return signs
 
     def _sign(self, square: Square | None) -> Text:
@@ -158,13 +160,18 @@ class Terminal:
         return [Text(cut(plain(line), self._screen.width)) for line in told[:_HIGHLIGHTS]]
 
 
+def _wrapped(text: str, width: int, most: int) -> list[str]:
+    """At most `most` lines."""
+    return textwrap.wrap(text, width, max_lines=most, placeholder=" …", break_on_hyphens=False)
+
+
 def _mark_of(cause: Cause, view: Overview) -> Mark:
     """The mark of the cause's first cell."""
     row = next(row for row in view.rows if row.slug == cause.examples[0])
     return row.squares[cause.column].mark
 
 
-def _rest(rows: list[Row]) -> str:
+def rest_of(rows: list[Row]) -> str:
     """What the rows say that are not shown; they are sorted, so that the first is the worst."""
     worse = sum(row.rank > 1 for row in rows)
     if worse:
@@ -177,14 +184,5 @@ def _after(stage: str, columns: list[str]) -> Iterator[str]:
     return (column.removeprefix(stage).lstrip(".") or stage for column in columns)
 
 
-def _merged(several: list[str]) -> list[str]:
-    return several
-
-
 def _style(mark: Mark) -> str:
     return "green" if mark.rank == 0 else "bold red" if mark.rank >= 4 else "magenta" if mark.rank == 2 else "dim"
-
-
-def line_width(lines: list[Text]) -> int:
-    """Columns of the widest line."""
-    return max(map(cell_len, map(str, lines)), default=0)

@@ -51,6 +51,15 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+def is_dying(pid: int) -> bool:
+    """Whether a process has given its memory back and is not done yet: its children are still to be handed on."""
+    try:
+        state = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0]
+    except _GONE:
+        return False
+    return state not in {b"Z", b"X"} and resident_bytes(pid) == 0
+
+
 def proportional_bytes(pids: Iterable[int]) -> int:
     """Memory of several processes, in which a page that n processes share counts 1/n for each. Milliseconds a process."""
     return sum(map(_proportional, pids))

@@ -63,7 +63,12 @@ def _matrix(site: Site, store: RunStore, view: Overview, says: Headline, ledger:
     height = max(LEAST_ROWS, SQUARES_PER_PAGE // max(1, len(view.columns)))
     pages = list(paged(view.rows, height))
     tallies = {column: _tally(view, column) for column in view.columns}
-    shared = {"view": view, "states": _states(view), "tallies": tallies, "pages": page_names("matrix", len(pages), "index.html")}
+    shared = {
+        "view": view,
+        "states": _states(view),
+        "tallies": tallies,
+        "pages": page_names("matrix", len(pages), "index.html"),
+    }
     for number, rows in enumerate(pages[1:], start=2):
         site.page(f"matrix-{number}.html", "matrix.html.j2", rows=rows, number=number, **shared)
     return site.page(
@@ -87,14 +92,30 @@ def _findings(site: Site, view: Overview) -> None:
     names = page_names("findings", len(pages))
     for number, findings in enumerate(pages, start=1):
         name, total = names[number - 1], len(view.frame.findings)
-        site.page(name, "findings.html.j2", findings=findings, number=number, pages=names, total=total, judged=view.frame.judged)
+        site.page(
+            name,
+            "findings.html.j2",
+            findings=findings,
+            number=number,
+            pages=names,
+            total=total,
+            judged=view.frame.judged,
+        )
 
 
 def _breaks(site: Site, ledger: Ledger) -> None:
     pages = list(paged(ledger.places(), PLACES_PER_PAGE))
     names = page_names("breaks", len(pages))
     for number, places in enumerate(pages, start=1):
-        site.page(names[number - 1], "breaks.html.j2", places=places, types=ledger.types(), ledger=ledger, number=number, pages=names)
+        site.page(
+            names[number - 1],
+            "breaks.html.j2",
+            places=places,
+            types=ledger.types(),
+            ledger=ledger,
+            number=number,
+            pages=names,
+        )
 
 
 def _provenance(site: Site, store: RunStore, frame: Frame) -> None:
@@ -138,7 +159,11 @@ def _icon(says: Headline) -> str:
     """The tab's icon: the verdict as a shape too, a disc when passed, a square when not."""
     passed = says.state == "passed"
     colour = {"passed": "#0b7a5c", "failed": "#c2410c"}.get(says.state, "#8a6d1d")
-    shape = f'<circle cx="8" cy="8" r="7" fill="{colour}"/>' if passed else f'<rect x="1" y="1" width="14" height="14" fill="{colour}"/>'
+    shape = (
+        f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
+        if passed
+        else f'<rect x="1" y="1" width="14" height="14" fill="{colour}"/>'
+    )
     stroke = 'fill="none" stroke="#fff" stroke-width="2"'
     line = f'<path d="M4.5 8.5l2.5 2.5 4.5-6" {stroke}/>' if passed else f'<path d="M5 5l6 6M11 5l-6 6" {stroke}/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}{line}</svg>\n'

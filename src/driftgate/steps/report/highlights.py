@@ -53,7 +53,7 @@ class Highlights:
         if self.worst_drift is None:
             return ""
         difference, slug, candidate = self.worst_drift
-        return f"Drift: at most {units.error(difference)} within tolerance ({name(slug)}, {candidate})"
+        return f"Largest drift within tolerance: {units.error(difference)} ({name(slug)}, {candidate})"
 
     def _speed(self, reference: str | None) -> str:
         base = self.p50.get(reference or "", {})
@@ -62,4 +62,4 @@ class Highlights:
             ratios = [base[slug] / p50 for slug, p50 in times.items() if slug in base and p50 > 0]
             if target != reference and ratios:
                 told.append(f"{target} {median(ratios):.2g}×")
-        return f"Speed beside {reference}, median over models: {', '.join(told)}" if told else ""
+        return f"Median speed beside {reference}: {', '.join(told)}" if told else ""

@@ -66,4 +66,6 @@ def _row(index: int, latency: Latency, end: float) -> str:
 
 def _box(x: float, width: float, y: float, height: float, fill: str, opacity: float = 1) -> str:
     left = min(max(x, 0), WIDTH - width)
-    return f'<rect x="{left:.1f}" y="{y}" width="{width:.1f}" height="{height}" fill="{fill}" fill-opacity="{opacity}"/>'
+    return (
+        f'<rect x="{left:.1f}" y="{y}" width="{width:.1f}" height="{height}" fill="{fill}" fill-opacity="{opacity}"/>'
+    )

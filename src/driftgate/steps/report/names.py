@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
+from itertools import takewhile
 
 from rich.cells import cell_len, set_cell_size
 
@@ -32,6 +32,7 @@ def common_prefix(names: Sequence[str]) -> str:
     """What all names begin with, up to a `-`; empty where it is too short to be worth leaving out."""
     if len(names) < 2:
         return ""
-    shared = os.path.commonprefix(list(names))
+    pairs = zip(min(names), max(names), strict=False)
+    shared = "".join(first for first, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     prefix = shared[: shared.rfind("-") + 1]
     return prefix if len(prefix) >= LEAST_PREFIX else ""

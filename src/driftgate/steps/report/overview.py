@@ -77,6 +77,19 @@ class Frame:
             by_model.setdefault(finding.model, []).append(finding)
         return by_model
 
+    def order(self, cell: Cell) -> tuple[int, str, int, str, str]:
+        """Where a cell stands: stages as the pipeline has them, targets as the plan has them (the reference is its first)."""
+        stage = STAGES.index(cell.stage) if cell.stage in STAGES else len(STAGES)
+        target = self._targets.get(cell.target, len(self._targets))
+        return stage, cell.stage, target, cell.target or "", cell.variant or ""
+
+    @cached_property
+    def _targets(self) -> dict[str | None, int]:
+        targets = dict.fromkeys(
+            cell.target for cells in self.planned.values() for cell in cells if cell.stage == "infer"
+        )
+        return {target: place for place, target in enumerate(targets)}
+
     @property
     def verdict(self) -> str | None:
         """passed, failed or error; the worse one where two documents differ; None before the gate has run."""
@@ -196,7 +209,7 @@ class Collector:
         """All that was taken, sorted."""
         view = self._overview
         view.causes = sorted(self._causes.values(), key=lambda cause: (cause.expected, -cause.models, cause.column))
-        view.columns = tuple(sorted(self._columns, key=lambda name: _order(self._columns[name])))
+        view.columns = tuple(sorted(self._columns, key=lambda name: view.frame.order(self._columns[name])))
         view.rows.sort(key=lambda row: (-row.rank, row.slug))
         return view
 
@@ -209,7 +222,7 @@ def each_model(store: RunStore, frame: Frame) -> Iterator[ModelCells]:
         records = {record.cell.name: record for record in group}
         cells = {cell.name: cell for cell in frame.planned.get(slug, ())}
         cells |= {name: record.cell for name, record in records.items()}
-        ordered = sorted(cells.values(), key=_order)
+        ordered = sorted(cells.values(), key=frame.order)
         identity = next(iter(records.values())).model
         yield ModelCells(slug, identity, tuple((cell, records.get(cell.name)) for cell in ordered))
     for slug, planned in frame.planned.items():
@@ -225,11 +238,6 @@ def overview_of(store: RunStore) -> Overview:
     for model in each_model(store, frame):
         collector.add(model)
     return collector.overview()
-
-
-def _order(cell: Cell) -> tuple[int, str, str, str]:
-    stage = STAGES.index(cell.stage) if cell.stage in STAGES else len(STAGES)
-    return stage, cell.stage, cell.target or "", cell.variant or ""
 
 
 def _reason(squares: dict[str, Square]) -> str:

@@ -57,7 +57,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    numbers: dict[str, Any] = {name: getattr(units, name) for name in ("seconds", "size", "count", "error", "ratio", "plural")}
+    numbers: dict[str, Any] = {
+        name: getattr(units, name) for name in ("seconds", "size", "count", "error", "ratio", "plural")
+    }
     environment.filters |= numbers | {"clip": clip, "web": web_address, "path": quote, "cell_name": finding_cell}
     return environment
 
