@@ -65,6 +65,13 @@ def limits(command: Command) -> Command:
     return command
 
 
+def of_a_stage(command: Command) -> Command:
+    """The options of every cell stage: which run, models and targets, where runs lie, how to print, the limits."""
+    for option in (limits, formats, output, targets, models, run_option):
+        command = option(command)
+    return command
+
+
 @dataclass(frozen=True)
 class Overrides:
     """What the flags say; None or empty where they say nothing."""

@@ -47,12 +47,7 @@ def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: 
 
 @click.command()
 @click.argument("config", required=False)
-@options.run_option
-@options.models
-@options.targets
-@options.output
-@options.formats
-@options.limits
+@options.of_a_stage
 def pull(
     config: str | None,
     run_name: str | None,

@@ -19,12 +19,7 @@ DEFAULT_TARGET = {"infer": "torch-eager-cpu", "drift": "ort-cpu"}
 def _stage_command(name: str, text: str) -> click.Command:
     @click.command(name, help=text)
     @click.argument("reference", required=False)
-    @options.run_option
-    @options.models
-    @options.targets
-    @options.output
-    @options.formats
-    @options.limits
+    @options.of_a_stage
     def command(
         reference: str | None,
         run_name: str | None,

@@ -35,7 +35,12 @@ def summary_markdown(store: RunStore) -> str:
     """`summary.md`: the verdict in the first line, then findings, then the matrix; some 20 KB at most, so that it fits a comment."""
     view = overview_of(store)
     says = headline(view)
-    blocks = [f"{says.symbol} **{says.word}**: {says.sentence}", *_findings(view), *_expected(view), *_matrix(view)]
+    blocks = [
+        f"{says.symbol} **{says.word}**: {says.sentence}",
+        *_findings(view),
+        *_expected(view),
+        *_matrix(view),
+    ]
     manifest = view.frame.manifest
     told = view.highlights.lines(manifest.config.get("reference") if manifest else None)
     if told:

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.frame import Frame, ModelCells, each_model
 from driftgate.steps.report.latency import latency_svg
 from driftgate.steps.report.ledger import Ledger
 from driftgate.steps.report.marks import State
 from driftgate.steps.report.model_page import model_context
-from driftgate.steps.report.overview import Collector, Frame, ModelCells, Overview, each_model
+from driftgate.steps.report.overview import Collector, Overview
 from driftgate.steps.report.provenance import config_text, redacted
 from driftgate.steps.report.site import Site
 from driftgate.steps.report.verdict import Headline, headline

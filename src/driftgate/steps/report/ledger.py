@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from driftgate.core.records import ExplainPayload, GraphBreak
-from driftgate.steps.report.overview import EXAMPLES, ModelCells
+from driftgate.steps.report.frame import ModelCells
+from driftgate.steps.report.overview import EXAMPLES
 
 
 @dataclass(slots=True)

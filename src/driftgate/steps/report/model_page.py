@@ -17,9 +17,10 @@ from driftgate.core.records import (
 )
 from driftgate.machine.store import RunStore
 from driftgate.steps.report.commands import repeat_command
+from driftgate.steps.report.frame import Frame, ModelCells
 from driftgate.steps.report.latency import latency_rows, scale_end
 from driftgate.steps.report.marks import Square
-from driftgate.steps.report.overview import Frame, ModelCells, Row
+from driftgate.steps.report.overview import Row
 
 MOST_BREAKS = 40
 MOST_OPERATORS = 40

@@ -6,104 +6,18 @@ Records are read one at a time and dropped: what stays of a cell is its square, 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import groupby
 
-from driftgate.core.records import (
-    Cell,
-    ExpectedFailure,
-    Finding,
-    Findings,
-    LockEntry,
-    Manifest,
-    ModelIdentity,
-    Severity,
-    StageRecord,
-)
+from driftgate.core.records import Cell, ExpectedFailure, StageRecord
 from driftgate.core.verdicts import KIND_FACTS, FailureKind
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.frame import Frame, ModelCells, each_model
 from driftgate.steps.report.highlights import Highlights
 from driftgate.steps.report.marks import MISSING, Square, State, square_of
 
-CAUSE_LENGTH = 300
+CAUSE_LENGTH = 240
 EXAMPLES = 5
 _NO_CAUSE = (FailureKind.UPSTREAM, FailureKind.UNAVAILABLE)
-STAGES = ("pull", "inputs", "explain", "export", "infer", "drift")
-
-
-@dataclass(frozen=True)
-class Frame:
-    """The documents around the records: plan, lock, and what the gate wrote if it has run."""
-
-    run_id: str
-    fleet: str
-    planned: dict[str, tuple[Cell, ...]]
-    entries: dict[str, LockEntry]
-    manifest: Manifest | None
-    judged: Findings | None
-    expected: dict[tuple[str, str], ExpectedFailure]
-
-    @classmethod
-    def of(cls, store: RunStore) -> Frame:
-        """Read them. A run without a plan is a UsageError; one that was not judged yet is fine."""
-        plan = store.plan()
-        planned: dict[str, list[Cell]] = {}
-        for cell in plan.cells:
-            planned.setdefault(cell.model, []).append(cell)
-        manifest = store.manifest() if store.has("run.json") else None
-        return cls(
-            run_id=store.run_id,
-            fleet=plan.fleet,
-            planned={slug: tuple(cells) for slug, cells in planned.items()},
-            entries={e.slug: e for e in store.lock().models} if store.has("models.lock.json") else {},
-            manifest=manifest,
-            judged=store.findings() if store.has("findings.json") else None,
-            expected={(e.model, e.cell): e for e in manifest.expected} if manifest else {},
-        )
-
-    @cached_property
-    def findings(self) -> tuple[Finding, ...]:
-        """What the gate found, worst first, in its own order within a severity."""
-        ranks = list(Severity)
-        return tuple(sorted(self.judged.findings, key=lambda f: ranks.index(f.severity))) if self.judged else ()
-
-    @cached_property
-    def findings_by_model(self) -> dict[str | None, list[Finding]]:
-        """The same, by slug; those of the run as a whole under None."""
-        by_model: dict[str | None, list[Finding]] = {}
-        for finding in self.findings:
-            by_model.setdefault(finding.model, []).append(finding)
-        return by_model
-
-    def order(self, cell: Cell) -> tuple[int, str, int, str, str]:
-        """Where a cell stands: stages as the pipeline has them, targets as the plan has them (the reference is its first)."""
-        stage = STAGES.index(cell.stage) if cell.stage in STAGES else len(STAGES)
-        target = self._targets.get(cell.target, len(self._targets))
-        return stage, cell.stage, target, cell.target or "", cell.variant or ""
-
-    @cached_property
-    def _targets(self) -> dict[str | None, int]:
-        targets = dict.fromkeys(
-            cell.target for cells in self.planned.values() for cell in cells if cell.stage == "infer"
-        )
-        return {target: place for place, target in enumerate(targets)}
-
-    @property
-    def verdict(self) -> str | None:
-        """passed, failed or error; the worse one where two documents differ; None before the gate has run."""
-        said = {document.verdict for document in (self.judged, self.manifest) if document is not None}
-        return next((verdict for verdict in ("error", "failed", "passed") if verdict in said), None)
-
-
-@dataclass(frozen=True)
-class ModelCells:
-    """Everything of one model: its identity (None when it left no record and no lock), and each cell with its record or None."""
-
-    slug: str
-    identity: ModelIdentity | None
-    cells: tuple[tuple[Cell, StageRecord | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +113,7 @@ class Collector:
         failure = record.failure
         if failure is None or failure.kind in _NO_CAUSE:
             return
-        new = Cause(cell.name, failure.kind.value, failure.message[:CAUSE_LENGTH], excuse.reason if excuse else None)
+        new = Cause(cell.name, failure.kind.value, _start(failure.message), excuse.reason if excuse else None)
         cause = self._causes.setdefault((cell.name, failure.fingerprint, new.expected), new)
         cause.models += 1
         if len(cause.examples) < EXAMPLES:
@@ -208,27 +122,16 @@ class Collector:
     def overview(self) -> Overview:
         """All that was taken, sorted."""
         view = self._overview
-        view.causes = sorted(self._causes.values(), key=lambda cause: (cause.expected, -cause.models, cause.column))
-        view.columns = tuple(sorted(self._columns, key=lambda name: view.frame.order(self._columns[name])))
+
+        def place(name: str) -> tuple[int, str, int, str, str]:
+            return view.frame.order(self._columns[name])
+
+        view.causes = sorted(
+            self._causes.values(), key=lambda cause: (cause.expected, -cause.models, place(cause.column))
+        )
+        view.columns = tuple(sorted(self._columns, key=place))
         view.rows.sort(key=lambda row: (-row.rank, row.slug))
         return view
-
-
-def each_model(store: RunStore, frame: Frame) -> Iterator[ModelCells]:
-    """Model by model, planned or not; the records of one model are in memory at a time."""
-    seen = set()
-    for slug, group in groupby(store.records(), key=lambda record: record.model.slug):
-        seen.add(slug)
-        records = {record.cell.name: record for record in group}
-        cells = {cell.name: cell for cell in frame.planned.get(slug, ())}
-        cells |= {name: record.cell for name, record in records.items()}
-        ordered = sorted(cells.values(), key=frame.order)
-        identity = next(iter(records.values())).model
-        yield ModelCells(slug, identity, tuple((cell, records.get(cell.name)) for cell in ordered))
-    for slug, planned in frame.planned.items():
-        if slug not in seen:
-            entry = frame.entries.get(slug)
-            yield ModelCells(slug, entry.identity() if entry else None, tuple((cell, None) for cell in planned))
 
 
 def overview_of(store: RunStore) -> Overview:
@@ -238,6 +141,10 @@ def overview_of(store: RunStore) -> Overview:
     for model in each_model(store, frame):
         collector.add(model)
     return collector.overview()
+
+
+def _start(message: str) -> str:
+    return message if len(message) <= CAUSE_LENGTH else f"{message[:CAUSE_LENGTH]}…"
 
 
 def _reason(squares: dict[str, Square]) -> str:

@@ -1,4 +1,4 @@
-"""The run's verdict in one sentence that a tired person understands, and the tally behind it."""
+"""The run's verdict in one sentence that a tired person understands."""
 
 from __future__ import annotations
 
@@ -12,47 +12,45 @@ from driftgate.steps.report.overview import Overview
 
 @dataclass(frozen=True)
 class Headline:
-    """`state` is passed, failed, error or open (not judged); `symbol` and `word` stand before the sentence; `tally` counts cells."""
+    """`state` is passed, failed, error or open (not judged); `symbol` and `word` stand before the sentence."""
 
     state: str
     symbol: str
     word: str
     sentence: str
-    tally: str
 
 
 def headline(view: Overview) -> Headline:
     """What to tell somebody who reads one line and goes back to bed."""
     match view.frame.verdict:
         case "passed":
-            return Headline("passed", "✓", "Passed", "Nothing unexpected happened.", tally(view))
+            return Headline("passed", "✓", "Passed", f"Nothing unexpected: {_tally(view)}.")
         case "failed":
-            return Headline("failed", "✗", "Failed", _failed(view), tally(view))
+            return Headline("failed", "✗", "Failed", _failed(view))
         case "error":
-            return Headline("error", "!", "Error", _machinery(view), tally(view))
+            return Headline("error", "!", "Error", _machinery(view))
         case _:
-            mend = f"`driftgate gate --run {view.frame.run_id}` does that."
-            return Headline("open", "?", "Not judged", f"The gate has not seen this run yet; {mend}", tally(view))
+            mend = f"run `driftgate gate --run {view.frame.run_id}`"
+            return Headline("open", "?", "Not judged", f"The gate has not seen this run yet: {_tally(view)}; {mend}.")
 
 
 def _failed(view: Overview) -> str:
     serious = [finding for finding in view.frame.findings if finding.severity is Severity.ERROR]
     broken = {finding.model for finding in serious if finding.model}
-    found = units.plural(len(serious), "finding")
-    if broken:
-        return f"{len(broken):,} of {units.plural(len(view.rows), 'model')} broke: {found}."
-    return f"{found} about the run as a whole."
+    found = f"{units.plural(len(serious), 'finding')} to look at; {_tally(view)}."
+    return f"{len(broken):,} of {units.plural(len(view.rows), 'model')} broke: {found}" if broken else found
 
 
 def _machinery(view: Overview) -> str:
     """Models are never accused here."""
     kinds = ", ".join(f"{kind} in {units.plural(number, 'cell')}" for kind, number in view.machinery.most_common(3))
     why = f"The machinery failed ({kinds})" if kinds else "The machinery failed"
-    return f"{why}: nothing here speaks against a model. Mend it and run again."
+    return f"{why}, so nothing here speaks against a model: mend that and run again; {_tally(view)}."
 
 
-def tally(view: Overview) -> str:
-    """`95 of 112 cells passed, 6 failed, 1 failed as expected, 10 were skipped`."""
+def _tally(view: Overview) -> str:
+    passed = view.counts[State.PASSED]
+    parts = [f"{passed:,} of {units.plural(view.cells, 'cell')} passed"]
     failed = sum(view.counts[state] for state in (State.FAILED, State.TIMEOUT, State.OOM, State.CRASHED))
     words = (
         (failed, "failed"),
@@ -60,5 +58,4 @@ def tally(view: Overview) -> str:
         (view.counts[State.SKIPPED], "skipped"),
         (view.counts[State.MISSING], "without a record"),
     )
-    parts = [f"{view.counts[State.PASSED]:,} of {units.plural(view.cells, 'cell')} passed"]
     return ", ".join(parts + [f"{number:,} {word}" for number, word in words if number])
