@@ -1,6 +1,7 @@
 """Reads a built report as a strict browser would: elements, links, ids."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
@@ -29,7 +30,7 @@ class Page(HTMLParser):
     def handle_data(self, data):
         self.text += data
 
-    @property
+    @cached_property
     def ids(self):
         return {attrs["id"] for _, attrs in self.elements if "id" in attrs}
 
@@ -57,6 +58,7 @@ def report_pages(store):
 def broken_links(pages, root):
     """Every link that leads nowhere, out of the run, or to something a browser would run."""
     root = root.resolve()
+    by_path = {path.resolve(): page for path, page in pages.items()}
     broken = []
     for path, page in pages.items():
         for link in page.links:
@@ -67,8 +69,6 @@ def broken_links(pages, root):
             target = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
             if not target.is_relative_to(root) or not target.exists():
                 broken.append(f"{path.name}: {link}")
-            elif parts.fragment and target.suffix == ".html":
-                there = next(page for other, page in pages.items() if other.resolve() == target)
-                if unquote(parts.fragment) not in there.ids:
-                    broken.append(f"{path.name}: {link} (no such place)")
+            elif parts.fragment and target in by_path and unquote(parts.fragment) not in by_path[target].ids:
+                broken.append(f"{path.name}: {link} (no such place)")
     return broken

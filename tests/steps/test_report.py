@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from pages import broken_links, read, report_pages
 
@@ -37,9 +39,7 @@ def square(store, cell):
     """The matrix's square of a cell: its class, and the link in it."""
     elements = read(store.root / "report" / "index.html").elements
     target = f"models/{cell.model}.html#{cell.name}"
-    place = next(
-        i for i, (tag, a) in enumerate(elements) if tag == "a" and a["href"] == target and elements[i - 1][0] == "td"
-    )
+    place = next(i for i, (tag, a) in enumerate(elements) if tag == "a" and a["href"] == target and "title" in a)
     return elements[place - 1][1]["class"], elements[place][1]
 
 
@@ -62,7 +62,7 @@ def test_pages_need_nothing_that_a_strict_content_policy_blocks(fleet):
         assert not used & {"script", "style", "iframe", "object", "embed", "form", "base"}, path
         assert not [a for _, a in page.elements if "style" in a or any(name.startswith("on") for name in a)], path
     for picture in (fleet.root / "report").rglob("*.svg"):
-        assert "style" not in picture.read_text() and "<script" not in picture.read_text()
+        assert not re.search(r"style|<script|\bon\w+=", picture.read_text())
 
 
 def test_pages_are_made_for_a_screen_reader(fleet):
@@ -154,7 +154,7 @@ def test_no_page_grows_with_what_a_model_prints_or_how_often_it_breaks(tmp_path)
 
 
 def test_a_long_matrix_goes_on_other_pages_and_nothing_is_lost(tmp_path):
-    store = synthetic_run(tmp_path, models=230)
+    store = synthetic_run(tmp_path, models=202)
     build_report(store)
     pages = report_pages(store)
     assert broken_links(pages, store.root) == []

@@ -8,8 +8,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from driftgate.core.expectations import Expectations
 from driftgate.core.records import StageRecord
 from driftgate.core.text import human_bytes, plural
 from driftgate.core.verdicts import Verdict
@@ -28,22 +30,35 @@ SYMBOLS = {
     Verdict.CRASHED: "⚡",
     Verdict.SKIPPED: "–",
 }
+EXPECTED = "○"
 
 
 @contextmanager
-def watcher_for(run_id: str) -> Iterator[Watcher]:
-    """The watcher that fits where stderr goes."""
+def watcher_for(run_id: str, expectations: Expectations) -> Iterator[Watcher]:
+    """The watcher that fits where stderr goes. What is expected to fail is told as that."""
     if sys.stderr.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb":
-        with LiveWatcher(run_id) as live:
+        with LiveWatcher(run_id, expectations) as live:
             yield live
     else:
-        yield PlainWatcher()
+        yield PlainWatcher(expectations)
+
+
+def told(record: StageRecord, expectations: Expectations) -> str | None:
+    """A line about a cell that did not pass; None for one that did, and for what only hangs on an earlier failure."""
+    if record.failure is None or record.verdict is Verdict.SKIPPED:
+        return None
+    row = expectations.explaining(record, datetime.now(UTC).date())
+    if row is not None:
+        return f"{EXPECTED} {record.cell}: {record.failure.kind.value}, as expected"
+    message = record.failure.message.splitlines()[0][:160]
+    return f"{SYMBOLS[record.verdict]} {record.cell}: {record.verdict.value}: {record.failure.kind.value}: {message}"
 
 
 class PlainWatcher:
     """One line per cell that did not pass, and one every few seconds that says how far it is."""
 
-    def __init__(self) -> None:
+    def __init__(self, expectations: Expectations) -> None:
+        self._expectations = expectations
         self._total = self._done = 0
         self._counts: Counter[Verdict] = Counter()
         self._said = time.monotonic()
@@ -57,9 +72,9 @@ class PlainWatcher:
         """Tell at once what did not pass, except what only hangs on an earlier failure."""
         self._done += 1
         self._counts[record.verdict] += 1
-        if record.failure is not None and record.verdict is not Verdict.SKIPPED:
-            message = record.failure.message.splitlines()[0][:160]
-            self._say(f"{record.verdict.value}: {record.cell}: {record.failure.kind.value}: {message}")
+        line = told(record, self._expectations)
+        if line is not None:
+            self._say(line)
         if self._done == self._total:
             self._tell()
 
@@ -85,11 +100,11 @@ class PlainWatcher:
 class LiveWatcher:
     """A bar for the whole run, counts by verdict, and what runs right now and for how long."""
 
-    def __init__(self, run_id: str) -> None:
+    def __init__(self, run_id: str, expectations: Expectations) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._run_id = run_id
+        self._run_id, self._expectations = run_id, expectations
         self._total = self._done = 0
         self._counts: Counter[Verdict] = Counter()
         self._downloads: dict[str, str] = {}
@@ -111,10 +126,9 @@ class LiveWatcher:
         """Count the cell; a failure stays on the screen above the table."""
         self._done += 1
         self._counts[record.verdict] += 1
-        if record.failure is not None and record.verdict is not Verdict.SKIPPED:
-            message = record.failure.message.splitlines()[0][:100]
-            symbol = SYMBOLS[record.verdict]
-            self._live.console.print(f"{symbol} {record.cell}: {record.failure.kind.value}: {message}", markup=False)
+        line = told(record, self._expectations)
+        if line is not None:
+            self._live.console.print(line, markup=False, highlight=False)
 
     def tick(self, pool: LocalPool) -> None:
         """Remember what runs, for the next drawing."""

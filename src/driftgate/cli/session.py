@@ -22,7 +22,7 @@ from driftgate.executors.conductor import Conductor, Places
 from driftgate.executors.local import LocalPool
 from driftgate.machine.cache import CellCache, code_version
 from driftgate.machine.events import EventLog
-from driftgate.machine.expectations import load_expectations
+from driftgate.machine.expectations import NAME, expectations_in, load_expectations
 from driftgate.machine.files import cache_root
 from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
 from driftgate.machine.settings import Config, Settings
@@ -57,7 +57,7 @@ class Session:
             hub_ready(self.settings) as settings,
             work_room(self.store.root),
             EventLog(self.store.events_path(agent)) as events,
-            watcher_for(self.store.run_id) as watcher,
+            watcher_for(self.store.run_id, expectations_in(self.store)) as watcher,
             LocalPool(self.jobs, warm=warm, on_progress=watcher.downloading) as pool,
         ):
             conductor = Conductor(
@@ -87,7 +87,7 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     expectations = _expectations_of(config)
     store = RunStore.create(output)
     if expectations is not None:
-        store.write_text("expectations.yaml", expectations)
+        store.write_text(NAME, expectations)
     manifest = Manifest(
         run_id=store.run_id,
         fleet=settings.fleet,

@@ -7,6 +7,15 @@ from pathlib import Path
 from driftgate.core.errors import UsageError
 from driftgate.core.expectations import Expectations
 from driftgate.machine.settings.load import Document, load_yaml, read_text, validate
+from driftgate.machine.store import RunStore
+
+NAME = "expectations.yaml"
+"""The copy that a run carries: what it is judged by."""
+
+
+def expectations_in(store: RunStore) -> Expectations:
+    """The rows that were put into the run when it began; none if there were none."""
+    return load_expectations(store.root / NAME) if store.has(NAME) else Expectations()
 
 
 def load_expectations(path: Path) -> Expectations:

@@ -27,7 +27,7 @@ from driftgate.core.rules import RULES
 from driftgate.core.rules.base import Case, Rule
 from driftgate.core.text import plural
 from driftgate.core.verdicts import FailureKind, Verdict
-from driftgate.machine.expectations import load_expectations
+from driftgate.machine.expectations import NAME, expectations_in, load_expectations
 from driftgate.machine.provenance import agent_name
 from driftgate.machine.store import RunStore
 from driftgate.sinks.junit import junit_xml
@@ -36,8 +36,6 @@ from driftgate.steps.summary import summary_markdown
 SHARED_CAUSES = frozenset({FailureKind.NETWORK, FailureKind.DISK, FailureKind.AUTH})
 """Kinds that, if half a fleet fails with them in one stage, mean that the machinery failed and not the models. Not among them:
 `not_run`, which is what an agent leaves that never came; the rest of the run is worth judging then."""
-
-EXPECTATIONS = "expectations.yaml"
 
 
 def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
@@ -94,9 +92,9 @@ def exit_code(findings: Findings) -> ExitCode:
 def _expectations(store: RunStore, given: Path | None) -> Expectations:
     if given is not None:
         expectations = load_expectations(given)
-        store.write_text(EXPECTATIONS, given.read_text("utf-8"))
+        store.write_text(NAME, given.read_text("utf-8"))
         return expectations
-    return load_expectations(store.root / EXPECTATIONS) if store.has(EXPECTATIONS) else Expectations()
+    return expectations_in(store)
 
 
 def _planned(store: RunStore) -> Iterator[StageRecord]:
