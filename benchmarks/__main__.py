@@ -9,7 +9,7 @@ from importlib import import_module
 
 from benchmarks.harness import ROOT, calibration_seconds, markdown
 
-NAMES = ("command_line", "quickstart", "fleet_memory", "report")
+NAMES = ("command_line", "quickstart", "inductor", "fleet_memory", "report")
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
 

@@ -84,6 +84,13 @@ def eager(model_folder: Path, inputs: Path, work: Path) -> None:
     save_file(tensors(first), work / "eager.safetensors")
 
 
+def inductor(model_folder: Path, inputs: Path, work: Path) -> None:
+    """torch.compile as it comes."""
+    model, kwargs = load(model_folder), arguments(inputs)
+    with torch.no_grad():
+        save_file(tensors(torch.compile(model)(**kwargs)), work / "inductor.safetensors")
+
+
 def ort(model_folder: Path, inputs: Path, work: Path) -> None:
     """ONNX Runtime on the CPU."""
     import onnxruntime
@@ -106,7 +113,7 @@ def drift(model_folder: Path, inputs: Path, work: Path) -> None:
     (work / "drift.json").write_text(json.dumps(worst))
 
 
-STAGES = {f.__name__: f for f in (explain, export, export_transformers, eager, ort, drift)}
+STAGES = {f.__name__: f for f in (explain, export, export_transformers, eager, inductor, ort, drift)}
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -6,7 +6,7 @@
                                               gate ─► report      steps over the whole run, in the parent
 
 A cell stage is a plain function from a job to a payload; an executor runs it and always leaves one record. A step reads a
-run and writes about it. What a cell needs (`upstream`) and which cells a run has (`plan_cells`) stands below.
+run and writes about it. Which cells a run has stands below; what each of them needs, in `core/needs.py`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from driftgate.core.ladder import join_attempts
+from driftgate.core.needs import reads_onnx, upstream
 from driftgate.core.records import Cell, CellResult, LockEntry
 from driftgate.executors.spec import CellStage
 from driftgate.machine.settings import HubSettings, Settings
 from driftgate.sources import SOURCES
-from driftgate.targets import needs_own_process, reads_onnx
+from driftgate.targets import needs_own_process
 
 WARM = "driftgate.stages.warm:warm"
 WARM_LIGHTLY = "driftgate.stages.warm:imports"
@@ -79,26 +80,6 @@ STEPS = MappingProxyType({"gate": "driftgate.steps.gate:gate", "report": "driftg
 
 PIPELINE = (*(stage.name for stage in STAGES), *STEPS)
 STAGE_OF = MappingProxyType({stage.name: stage for stage in STAGES})
-
-
-def upstream(cell: Cell, reference: str) -> tuple[Cell, ...]:
-    """The cells whose success this one needs."""
-
-    def sibling(stage: str, target: str | None = None, variant: str | None = None) -> Cell:
-        return Cell(model=cell.model, stage=stage, target=target, variant=variant)
-
-    match cell.stage:
-        case "pull":
-            return ()
-        case "inputs":
-            return (sibling("pull"),)
-        case "explain" | "export":
-            return (sibling("inputs"),)
-        case "infer":
-            return (sibling("export", variant=cell.variant) if reads_onnx(cell.target or "") else sibling("inputs"),)
-        case "drift":
-            return (sibling("infer", cell.target, cell.variant), sibling("infer", reference, cell.variant))
-    raise ValueError(f"no stage {cell.stage!r}")
 
 
 def plan_cells(entries: Iterable[LockEntry], settings: Settings) -> tuple[Cell, ...]:

@@ -216,3 +216,31 @@ def test_the_events_tell_each_start_and_verdict(bench):
     text = bench.store.events_path("agent").read_text()
     assert text.count('"event": "start"') == 7
     assert text.count('"event": "verdict"') == 6
+
+
+def test_a_cell_that_is_named_twice_is_computed_once_and_nothing_is_lost(bench):
+    pool = ScriptedPool()
+    records = bench.conduct(pool, [*bench.cells, *bench.cells])
+    assert all(record.passed for record in records.values())
+    assert len(pool.submitted) == len(bench.cells)
+
+
+def test_a_damaged_record_counts_as_none(bench):
+    bench.conduct(ScriptedPool())
+    bench.store.record_path(Cell(model="a", stage="inputs")).write_text('{"broken')
+    pool = ScriptedPool()
+    records = bench.conduct(pool)
+    assert pool.submitted == ["a/inputs"]
+    assert records["a/inputs"].passed
+
+
+def test_a_skip_names_the_first_cause_not_the_skip_before_it(bench):
+    records = bench.conduct(ScriptedPool({"a/pull": [failed("load")]}))
+    assert "needs pull, which ended as load" in records["a/export"].failure.message
+
+
+def test_what_was_skipped_and_whose_needs_have_passed_since_is_computed_on_resume(bench):
+    bench.conduct(ScriptedPool(), [Cell(model="a", stage="export")])
+    assert not bench.store.record(Cell(model="a", stage="export")).passed
+    records = bench.conduct(ScriptedPool())
+    assert records["a/export"].passed

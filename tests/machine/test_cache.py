@@ -105,3 +105,14 @@ def test_every_room_of_the_cache_is_bounded(tmp_path):
     assert [path.is_file() for path in (old, new, built, *zoo)] == [False, True, False, False, True, True]
     prune_cache(tmp_path, 0)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))
+
+
+def test_a_result_that_cannot_be_read_is_pruned_and_nothing_else_is_harmed(tmp_path):
+    cache, made, work = folders(tmp_path)
+    cache.put("good", result_with(made, "a", b"abc"), made)
+    bad = tmp_path / "cache" / "cells" / "ab" / "abcd.json"
+    bad.parent.mkdir(parents=True)
+    bad.write_text("{")
+    assert cache.prune(10_000).left == 1
+    assert not bad.exists()
+    assert cache.get("good", work) is not None

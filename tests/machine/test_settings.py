@@ -59,6 +59,7 @@ def test_settings_go_through_json_and_back():
             "c.yaml:5: export.exporters[1]: 'dynamite' is not",
         ),
         ("latency: {precision: 2}", "c.yaml:1: latency.precision: Input should be less than or equal to 1"),
+        ("targets:\n- ort-cpu\n- ort-cpu", "c.yaml:1: targets: 'ort-cpu' is there twice"),
         ("targets: []", "c.yaml:1: targets: Tuple should have at least 1 item"),
         ("hub: 3", "c.yaml:1: hub: Input should be a valid dictionary"),
         ("fleet: a/b", "c.yaml:1: fleet: String should match pattern"),

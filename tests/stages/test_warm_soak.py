@@ -37,7 +37,7 @@ def test_five_hundred_forks_of_the_warmed_server_agree_and_leak_nothing(lab):
         assert [end.result.failure for end in ends] == [None] * FORKS
         assert len({end.result.payload["source"] for end in ends}) == 2
         for pid, (handles, memory) in zip((os.getpid(), server), before, strict=True):
-            assert len(os.listdir(f"/proc/{pid}/fd")) == handles
+            assert len(os.listdir(f"/proc/{pid}/fd")) <= handles
             assert resident_bytes(pid) < memory + 20_000_000
         threads = Path(f"/proc/{server}/status").read_text().split("Threads:")[1].split()[0]
         assert int(threads) <= 4

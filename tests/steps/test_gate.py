@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from driftgate.core.errors import ExitCode, UsageError
+from driftgate.core.errors import ExitCode, MachineryError, UsageError
 from driftgate.core.records import Cell, Failure, Lock, LockEntry, Manifest, Plan, StageRecord
 from driftgate.core.verdicts import FailureKind, verdict_of
 from driftgate.machine.expectations import load_expectations
@@ -105,8 +105,25 @@ def test_half_a_fleet_that_fails_alike_is_the_machinerys_fault(tmp_path, kind):
 
 
 def test_one_model_that_could_not_be_pulled_is_not_accused(tmp_path):
-    findings = gate(make_run(tmp_path, {"a/pull": "network"}))
+    store = make_run(tmp_path, {"a/pull": "network"})
+    findings = gate(store)
     assert [f.rule for f in findings.findings] == ["not_tested"]
+    suite = ET.parse(store.root / "junit.xml").getroot()
+    assert (suite.attrib["failures"], suite.attrib["errors"]) == ("0", "1")
+    assert "1 of 4 models could not be tested" in (store.root / "summary.md").read_text().splitlines()[0]
+
+
+def test_a_cell_that_was_skipped_though_all_it_needs_passed_is_not_green(tmp_path):
+    findings = gate(make_run(tmp_path, {"a/explain": "upstream"}))
+    assert exit_code(findings) == ExitCode.REGRESSIONS
+    assert "explain of a was not tested" in findings.findings[0].sentence
+
+
+def test_a_lock_without_a_model_of_the_plan_is_told_as_such(tmp_path):
+    store = make_run(tmp_path, missing={"d/explain"})
+    store.write_lock(Lock(models=()))
+    with pytest.raises(MachineryError, match=r"models\.lock\.json has no model d"):
+        gate(store)
 
 
 def test_half_a_fleet_that_breaks_for_its_own_reasons_is_regressions(tmp_path):
@@ -140,6 +157,7 @@ def test_the_summary_begins_with_the_verdict(tmp_path):
         ("- {model: a, stage: explain, kind: compil, reason: x}", "e.yaml:1: expectations[0].kind"),
         ("- {model: a, stage: explain, kind: compile}", "e.yaml:1: expectations[0].reason"),
         ("- {model: a, stage: explain, kind: compile, reason: x, untill: 2026-01-01}", "did you mean 'until'?"),
+        ("- {model: a, stage: explian, kind: compile, reason: x}", "did you mean 'explain'?"),
         ("just text", "a list of rows"),
     ],
 )

@@ -6,16 +6,16 @@ import pytest
 from driftgate.core.records import Artifact, Cell, Failure, Lock, LockEntry, Manifest, Plan, StageRecord
 from driftgate.core.verdicts import FailureKind, verdict_of
 from driftgate.machine.store import RunStore
-from driftgate.steps.tidy import tidy
+from driftgate.steps.tidy import retire, tidy
 
 
-def make_run(folder, keep, *, cached, failed=False):
-    store = RunStore.create(folder)
+def make_run(folder, keep, *, cached, failed=False, fleet="f", now=None, days=14):
+    store = RunStore.create(folder, now=now)
     entry = LockEntry(ref="zoo:a", slug="a", scheme="zoo", name="a")
     cells = (Cell(model="a", stage="export"), Cell(model="a", stage="drift", target="ort-cpu"))
     now = datetime.now(UTC)
-    config = {"keep": {"onnx": keep}}
-    store.write_manifest(Manifest(run_id=store.run_id, fleet="f", driftgate="0", started_at=now, config=config))
+    config = {"keep": {"onnx": keep, "days": days, "max_size": 10**9}}
+    store.write_manifest(Manifest(run_id=store.run_id, fleet=fleet, driftgate="0", started_at=now, config=config))
     store.write_lock(Lock(models=(entry,)))
     store.write_plan(Plan(run_id=store.run_id, fleet="f", cells=cells))
     for cell in cells:
@@ -55,3 +55,13 @@ def test_only_what_is_unchanged_and_well_goes(tmp_path, keep, cached, failed, st
     freed = tidy(store)
     assert (store.model_folder("a") / "model.onnx").is_file() is stays
     assert freed == (0 if stays else 4)
+
+
+def test_old_runs_of_the_same_fleet_go_and_those_of_others_stay(tmp_path):
+    long_ago = datetime(2020, 1, 1, tzinfo=UTC)
+    old = make_run(tmp_path, "always", cached=True, now=long_ago)
+    other = make_run(tmp_path, "always", cached=True, now=long_ago, fleet="other")
+    newest = make_run(tmp_path, "always", cached=True)
+    assert [run.run_id for run in retire(newest)] == [old.run_id]
+    assert other.root.is_dir()
+    assert newest.root.is_dir()

@@ -94,11 +94,13 @@ def finish(root: Path) -> int:
     from driftgate.steps.gate import exit_code, gate
     from driftgate.steps.report import build_report
     from driftgate.steps.summary import print_summary
-    from driftgate.steps.tidy import tidy
+    from driftgate.steps.tidy import retire, tidy
 
     store = RunStore(root)
     findings = gate(store)
     tidy(store)
     build_report(store)
     print_summary(store, Console())
+    for old in retire(store):
+        click.echo(f"removed {old.run_id}: keep.days, keep.max_size", err=True)
     return ExitCode(exit_code(findings))

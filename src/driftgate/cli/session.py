@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from driftgate import __version__
 from driftgate.cli.progress import watcher_for
-from driftgate.core.errors import MachineryError, UsageError, did_you_mean
+from driftgate.core.errors import DamagedRecordError, MachineryError, UsageError, did_you_mean
+from driftgate.core.needs import upstream
 from driftgate.core.records import Cell, Lock, Manifest, Plan
 from driftgate.core.references import slug_of
 from driftgate.core.verdicts import KIND_FACTS
@@ -28,7 +31,7 @@ from driftgate.machine.provenance import agent_name, cores_allowed, package_vers
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.store import RunStore
 from driftgate.machine.workroom import work_room
-from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells, upstream
+from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells
 
 EMBEDDED = "embedded"
 WORKER_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -147,8 +150,13 @@ def _pinned(settings: Settings, where: Callable[..., str]) -> Lock:
 
 
 def settings_of(store: RunStore) -> Settings:
-    """The settings that a run was made with."""
-    return Settings.model_validate(store.manifest().config)
+    """The settings that a run was made with. Raises DamagedRecordError for a manifest that says something else."""
+    try:
+        return Settings.model_validate(store.manifest().config)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise DamagedRecordError(f"{store.root / 'run.json'}: config.{place}: {first['msg']}") from error
 
 
 def chosen_cells(

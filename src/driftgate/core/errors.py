@@ -3,6 +3,7 @@
     DriftgateError            3  something in the machinery failed
     ├── UsageError            2  the call or the configuration is wrong: one clear line, never a traceback
     ├── MachineryError        3  network, disk, a server: nobody's model is to blame
+    │   └── DamagedRecordError   a file of a run does not validate
     └── StageFailure          -  a cell stage did not do its job; becomes the `failure` of its record
 
 Whoever raises one says what was wrong, where, and what would mend it.
@@ -50,6 +51,10 @@ class UsageError(DriftgateError):
 
 class MachineryError(DriftgateError):
     """Something around the models failed (disk, network, a worker server): exit 3, no model is accused."""
+
+
+class DamagedRecordError(MachineryError):
+    """A file of a run is not what it should be. What computes it can be run again."""
 
 
 class StageFailure(DriftgateError):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from fnmatch import fnmatchcase
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from driftgate.core.records import Record, StageRecord
+from driftgate.core.errors import did_you_mean
+from driftgate.core.records import PAYLOADS, Record, StageRecord
 from driftgate.core.verdicts import FailureKind
 
 
@@ -23,6 +24,13 @@ class Expectation(Record):
     fingerprint: str | None = None
     reason: str = Field(min_length=1)
     until: date | None = None
+
+    @field_validator("stage")
+    @classmethod
+    def _is_a_stage(cls, stage: str) -> str:
+        if stage not in PAYLOADS:
+            raise ValueError(f"there is no stage {stage!r}; {did_you_mean(stage, PAYLOADS)}")
+        return stage
 
     def is_about(self, record: StageRecord) -> bool:
         """Whether the row names this cell, whatever became of it."""

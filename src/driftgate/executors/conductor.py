@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from driftgate.core.errors import DamagedRecordError
 from driftgate.core.records import Cell, CellResult, Failure, PullPayload, StageRecord
 from driftgate.core.verdicts import KIND_FACTS, FailureKind
 from driftgate.executors.local import LocalPool
@@ -101,13 +102,16 @@ class Conductor:
 
     def _prepare(self, cells: tuple[Cell, ...], *, again: bool) -> None:
         for cell in with_upstream(cells, self._upstream):
-            record = self._store.record(cell)
+            record = self._readable_record(cell)
             if record is not None:
                 self._remember(cell, record)
         self._again = frozenset(cells) & self._done.keys() if again else frozenset()
         for cell in self._again or frozenset(cells) & unsettled(self._done, self._upstream):
             del self._done[cell]
-        todo = [cell for cell in cells if cell not in self._done]
+        unknown = next((cell for cell in cells if cell.model not in self._entries), None)
+        if unknown is not None:
+            raise DamagedRecordError(f"models.lock.json has no model {unknown.model}, which the plan has")
+        todo = [cell for cell in dict.fromkeys(cells) if cell not in self._done]
         self._watcher.begin(len(cells), len(cells) - len(todo))
         planned = frozenset(todo)
         for cell in todo:
@@ -116,6 +120,14 @@ class Conductor:
             for need in needs:
                 self._dependents.setdefault(need, []).append(cell)
         self._settling.extend(cell for cell in todo if not self._unmet[cell])
+
+    def _readable_record(self, cell: Cell) -> StageRecord | None:
+        """The record; a damaged one counts as none, so that the cell is computed anew."""
+        try:
+            return self._store.record(cell)
+        except DamagedRecordError as error:
+            self._events.write("damaged", level="warning", model=cell.model, cell=cell.name, message=str(error))
+            return None
 
     def _remember(self, cell: Cell, record: StageRecord) -> None:
         """Keep what others need of a record. Only the worker that imported a `python:` factory knows what key it carries."""
@@ -141,9 +153,17 @@ class Conductor:
         return cell in self._done and self._done[cell].passed
 
     def _upstream_failure(self, blocker: Cell) -> Failure:
-        done = self._done.get(blocker)
+        root = self._root_of(blocker)
+        done = self._done.get(root)
         why = f"ended as {done.kind}" if done else "has no record"
-        return Failure.of(FailureKind.UPSTREAM, f"needs {blocker.name}, which {why}")
+        return Failure.of(FailureKind.UPSTREAM, f"needs {root.name}, which {why}")
+
+    def _root_of(self, blocker: Cell) -> Cell:
+        """The first cause: what itself was skipped is no explanation."""
+        done = self._done.get(blocker)
+        if done is None or done.kind is not FailureKind.UPSTREAM:
+            return blocker
+        return next((self._root_of(need) for need in self._upstream(blocker) if not self._passed(need)), blocker)
 
     def _from_cache(self, cell: Cell, stage: CellStage, key: str) -> bool:
         started = datetime.now(UTC)

@@ -40,17 +40,22 @@ def with_upstream(cells: Iterable[Cell], upstream: Upstream) -> tuple[Cell, ...]
 
 
 def unsettled(done: Mapping[Cell, Done], upstream: Upstream) -> frozenset[Cell]:
-    """The cells whose record tells of the machinery alone (network, disk, not run …), and those skipped because of them.
+    """The cells whose record tells of the machinery alone (network, disk, not run …), and those that were skipped though nothing
+    they need has failed for good.
 
     Such a record says nothing about the model, and what failed then may not fail now.
     """
+
+    def failed_for_good(cell: Cell) -> bool:
+        known = done.get(cell)
+        return known is not None and not known.passed and not is_open(cell)
 
     def is_open(cell: Cell) -> bool:
         known = done.get(cell)
         if known is None or known.kind is None:
             return False
         if known.kind is FailureKind.UPSTREAM:
-            return any(map(is_open, upstream(cell)))
+            return not any(map(failed_for_good, upstream(cell)))
         return KIND_FACTS[known.kind].machinery
 
     return frozenset(filter(is_open, done))

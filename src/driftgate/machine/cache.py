@@ -16,7 +16,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -85,14 +85,15 @@ class CellCache:
     def prune(self, max_bytes: int | None = None) -> Pruned:
         """Drop the least recently used results until what is left fits, then every blob that no result names."""
         limit = self.max_bytes if max_bytes is None else max_bytes
-        cells = sorted(self.root.glob("cells/??/*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
-        sizes = {path.name: path.stat().st_size for path in self.root.glob("blobs/??/*")}
+        cells = sorted(_facts(self.root.glob("cells/??/*.json")), key=lambda fact: fact.used, reverse=True)
+        sizes = {fact.path.name: fact.bytes for fact in _facts(self.root.glob("blobs/??/*"))}
         before, kept, named, total = sum(sizes.values()), 0, set[str](), 0
-        for path in cells:
-            wanted = {a["sha256"] for a in json.loads(path.read_bytes()).get("artifacts", ())} - named
-            size = path.stat().st_size + sum(sizes.get(sha, 0) for sha in wanted)
-            if total + size > limit:
-                path.unlink()
+        for cell in cells:
+            files = _files_of(cell.path)
+            wanted = (files or set()) - named
+            size = cell.bytes + sum(sizes.get(sha, 0) for sha in wanted)
+            if files is None or total + size > limit:
+                cell.path.unlink(missing_ok=True)
                 continue
             total, kept, named = total + size, kept + 1, named | wanted
         for sha in sizes.keys() - named:
@@ -114,6 +115,31 @@ class CellCache:
         (work / artifact.name).parent.mkdir(parents=True, exist_ok=True)
         _link_or_copy(blob, work / artifact.name)
         return True
+
+
+@dataclass(frozen=True)
+class _Fact:
+    path: Path
+    bytes: int
+    used: float
+
+
+def _facts(paths: Iterable[Path]) -> Iterator[_Fact]:
+    """Size and last use of files; one that another process removed meanwhile is none."""
+    for path in paths:
+        try:
+            status = path.stat()
+        except FileNotFoundError:
+            continue
+        yield _Fact(path, status.st_size, status.st_mtime)
+
+
+def _files_of(path: Path) -> set[str] | None:
+    """The content that a kept result names; None for a result that cannot be read, which is then no use to anyone."""
+    try:
+        return {artifact.sha256 for artifact in CellResult.model_validate_json(path.read_bytes()).artifacts}
+    except (ValidationError, FileNotFoundError):
+        return None
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

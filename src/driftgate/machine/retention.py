@@ -20,13 +20,23 @@ class OldRun:
 
 
 def prune_runs(
-    output: Path, *, days: int, max_bytes: int | None = None, dry_run: bool = False, now: datetime | None = None
+    output: Path,
+    *,
+    days: int,
+    max_bytes: int | None = None,
+    only: frozenset[str] | None = None,
+    dry_run: bool = False,
+    now: datetime | None = None,
 ) -> tuple[OldRun, ...]:
-    """Remove runs older than `days`, and the oldest ones until the rest fits into `max_bytes`. The newest stays."""
+    """Remove runs older than `days`, and the oldest ones until the rest fits into `max_bytes`. The newest stays.
+
+    `only` names the runs that it is about; None means all.
+    """
     limit = (now or datetime.now(UTC)) - timedelta(days=days)
     gone: list[OldRun] = []
     total = 0
-    for number, run_id in enumerate(reversed(run_ids(output))):
+    runs = [run_id for run_id in reversed(run_ids(output)) if only is None or run_id in only]
+    for number, run_id in enumerate(runs):
         size = folder_bytes(output / run_id)
         too_old = datetime.strptime(run_id[:16], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC) < limit
         too_big = max_bytes is not None and total + size > max_bytes

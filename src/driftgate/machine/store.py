@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from driftgate.core.errors import MachineryError, UsageError, did_you_mean
+from driftgate.core.errors import DamagedRecordError, MachineryError, UsageError, did_you_mean
 from driftgate.core.records import Agent, Cell, Findings, Lock, Manifest, Plan, Record, StageRecord, cell_named
 from driftgate.core.records.upgrade import upgraded
 from driftgate.machine.files import write_atomic
@@ -26,6 +26,7 @@ R = TypeVar("R", bound=Record)
 
 _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+MEND = "delete it and go on with `driftgate run --resume`"
 NO_RECORDS = frozenset({"inputs.meta"})
 
 
@@ -183,7 +184,7 @@ def read_record(path: Path, kind: type[R]) -> R:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
-        raise MachineryError(f"{path} is not a valid {kind.__name__}: {place}: {first['msg']}") from error
+        raise DamagedRecordError(f"{path} is not a valid {kind.__name__}: {place}: {first['msg']}; {MEND}") from error
     except OSError as error:
         raise MachineryError(f"cannot read {path}: {error.strerror or error}") from error
 

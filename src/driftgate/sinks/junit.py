@@ -1,6 +1,7 @@
 """JUnit XML: one case per cell, so that any CI shows the matrix.
 
-Only what the gate found is a `<failure>`; what is expected, and what only hangs on an earlier failure, is skipped with its reason.
+Only what the gate found is a `<failure>`, or an `<error>` where no model is accused; what is expected, and what only hangs on an
+earlier failure, is skipped with its reason.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree as ET  # written here, never parsed
 
 from driftgate.core.records import Cell, Finding, Severity, StageRecord
+
+NOT_TESTED = "not_tested"
+"""The rule whose findings speak of the machinery."""
 
 _NOT_XML = re.compile(r"[^\t\n\r\x20-\uD7FF\uE000-\uFFFD\U00010000-\U0010FFFF]")
 
@@ -44,9 +48,10 @@ def _tell(
 ) -> None:
     failure = record.failure
     if finding is not None and finding.severity is Severity.ERROR:
-        counts["failures"] += 1
+        untested = finding.rule == NOT_TESTED
+        counts["errors" if untested else "failures"] += 1
         kind = failure.kind.value if failure else finding.rule
-        element = ET.SubElement(case, "failure", message=_clean(finding.sentence), type=kind)
+        element = ET.SubElement(case, "error" if untested else "failure", message=_clean(finding.sentence), type=kind)
         lines = [finding.sentence, f"repeat: {finding.repro}"]
         if failure is not None:
             lines += [f"fingerprint: {failure.fingerprint}", f"hint: {failure.hint}" if failure.hint else ""]

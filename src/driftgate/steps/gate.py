@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from driftgate.core.errors import ExitCode
+from driftgate.core.errors import DamagedRecordError, ExitCode
 from driftgate.core.expectations import Expectations
+from driftgate.core.needs import upstream
 from driftgate.core.records import (
     Cell,
     Failure,
@@ -44,6 +45,7 @@ def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
     _record_what_did_not_run(store)
     manifest = store.manifest()
     today = datetime.now(UTC).date()
+    reference = str(manifest.config.get("reference", ""))
     rules: list[Rule] = [RULES.load(name)() for name in RULES.names()]
     found: list[Finding] = []
     expected: dict[Cell, ExpectedFailure] = {}
@@ -52,6 +54,7 @@ def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
     for record in _planned(store):
         case = Case(record, manifest.fleet, expectations, today)
         found += [finding for rule in rules for finding in rule.judge(case)]
+        found += _without_a_cause(store, case, reference)
         counts[record.verdict.value] += 1
         shared[record.stage][record.failure.kind if record.failure else None] += 1
         row = expectations.explaining(record, today)
@@ -104,11 +107,26 @@ def _planned(store: RunStore) -> Iterator[StageRecord]:
             yield record
 
 
+def _without_a_cause(store: RunStore, case: Case, reference: str) -> Iterator[Finding]:
+    """A cell that was skipped though all that it needs has passed since: nobody knows how it would have ended."""
+    record = case.record
+    if record.failure is None or record.failure.kind is not FailureKind.UPSTREAM:
+        return
+    needs = [store.record(need) for need in upstream(record.cell, reference)]
+    if all(need is not None and need.passed for need in needs):
+        sentence = (
+            f"{record.cell.name} of {record.model.slug} was not tested: it was skipped, and what it needs passed later"
+        )
+        yield case.finding("not_tested", Severity.ERROR, sentence, fingerprint="stale")
+
+
 def _record_what_did_not_run(store: RunStore) -> None:
     entries = {entry.slug: entry for entry in store.lock().models}
     for cell in store.plan().cells:
         if store.record_path(cell).is_file():
             continue
+        if cell.model not in entries:
+            raise DamagedRecordError(f"{store.root / 'models.lock.json'} has no model {cell.model}, which the plan has")
         message = "the run ended before this cell was computed"
         store.write_record(
             StageRecord(

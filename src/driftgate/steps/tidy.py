@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
 
+from driftgate.core.errors import DriftgateError
 from driftgate.core.records import StageRecord
-from driftgate.machine.retention import drop_files
-from driftgate.machine.store import RunStore
+from driftgate.machine.retention import OldRun, drop_files, prune_runs
+from driftgate.machine.store import RunStore, run_ids
 
 PATTERNS = ("model*.onnx", "model*.onnx.data")
 
@@ -27,6 +28,22 @@ def tidy(store: RunStore) -> int:
     return sum(
         drop_files(onnx_files(store.model_folder(slug))) for slug, records in models if _may_go(list(records), keep)
     )
+
+
+def retire(store: RunStore) -> tuple[OldRun, ...]:
+    """Remove old runs of this run's fleet beside it, as `keep.days` and `keep.max_size` say; other fleets' stay."""
+    manifest = store.manifest()
+    keep = manifest.config["keep"]
+    same_fleet = frozenset(i for i in run_ids(store.root.parent) if fleet_of(store.root.parent / i) == manifest.fleet)
+    return prune_runs(store.root.parent, days=keep["days"], max_bytes=keep["max_size"], only=same_fleet)
+
+
+def fleet_of(run: Path) -> str | None:
+    """The fleet that a run's manifest names; None for one that cannot be read, which is left alone."""
+    try:
+        return RunStore(run).manifest().fleet
+    except DriftgateError:
+        return None
 
 
 def onnx_files(folder: Path) -> Iterator[Path]:

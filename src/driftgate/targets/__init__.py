@@ -17,11 +17,6 @@ TARGETS = Registry(
 """Name → the class of the target."""
 
 
-def reads_onnx(name: str) -> bool:
-    """Whether the target runs the exported file; those named `torch-…` run the module itself."""
-    return not name.startswith("torch-")
-
-
 def needs_own_process(name: str) -> bool:
     """Whether the target must not be forked from a warmed server: a CUDA context or a browser does not survive it."""
     return name.endswith(("-cuda", "-webgpu")) or name.startswith("web-")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from driftgate.core.errors import MachineryError, UsageError
+from driftgate.core.errors import DamagedRecordError, UsageError
 from driftgate.core.records.base import SCHEMA_VERSION, Record
 
 UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
@@ -18,14 +18,14 @@ def upgraded(raw: bytes, kind: type[Record], name: str) -> dict[str, Any]:
     try:
         document: Any = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise MachineryError(f"{name} is not JSON: {error}") from error
+        raise DamagedRecordError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise MachineryError(f"{name} is not a JSON object")
+        raise DamagedRecordError(f"{name} is not a JSON object")
     if "schema_version" not in kind.model_fields:
         return dict(document)
     version = document.get("schema_version")
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
-        raise MachineryError(f"{name} has no schema_version")
+        raise DamagedRecordError(f"{name} has no schema_version")
     if version > SCHEMA_VERSION:
         raise UsageError(
             f"{name} has schema version {version}, newer than {SCHEMA_VERSION}, the newest that this Driftgate reads",

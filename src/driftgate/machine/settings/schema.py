@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from driftgate.core.references import REFERENCE_LENGTH
 from driftgate.machine.settings.units import Duration, Size
@@ -14,6 +14,13 @@ GB = 10**9
 
 def _text_of(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    if twice:
+        raise ValueError(f"{twice[0]!r} is there twice")
+    return names
 
 
 Name = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=200)]
@@ -102,7 +109,11 @@ class Settings(Section):
     fleet: Fleet = "desk"
     hub: HubSettings = HubSettings()
     models: tuple[Reference, ...] = ()
-    targets: Annotated[tuple[Name, ...], Field(min_length=1)] = ("torch-eager-cpu", "torch-inductor-cpu", "ort-cpu")
+    targets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_distinct)] = (
+        "torch-eager-cpu",
+        "torch-inductor-cpu",
+        "ort-cpu",
+    )
     reference: Name = "torch-eager-cpu"
     explain: ExplainSettings = ExplainSettings()
     export: ExportSettings = ExportSettings()

@@ -36,9 +36,14 @@ def headline(view: Overview) -> Headline:
 
 def _failed(view: Overview) -> str:
     serious = [finding for finding in view.frame.findings if finding.severity is Severity.ERROR]
-    broken = {finding.model for finding in serious if finding.model}
+    broken = {finding.model for finding in serious if finding.model and finding.rule != "not_tested"}
+    untested = {finding.model for finding in serious if finding.model} - broken
     found = f"{units.plural(len(serious), 'finding')} to look at; {_tally(view)}."
-    return f"{len(broken):,} of {units.plural(len(view.rows), 'model')} broke: {found}" if broken else found
+    of = f"of {units.plural(len(view.rows), 'model')}"
+    parts = [f"{len(broken):,} {of} broke"] if broken else []
+    if untested:
+        parts.append(f"{len(untested):,} {'' if broken else of + ' '}could not be tested")
+    return f"{' and '.join(parts)}: {found}" if parts else found
 
 
 def _machinery(view: Overview) -> str:

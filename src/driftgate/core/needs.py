@@ -1,0 +1,30 @@
+"""Which cells need which: the order of the pipeline, as a pure function of names."""
+
+from __future__ import annotations
+
+from driftgate.core.records import Cell
+
+
+def reads_onnx(target: str) -> bool:
+    """Whether the target runs the exported file; those named `torch-…` run the module itself."""
+    return not target.startswith("torch-")
+
+
+def upstream(cell: Cell, reference: str) -> tuple[Cell, ...]:
+    """The cells whose success this one needs."""
+
+    def sibling(stage: str, target: str | None = None, variant: str | None = None) -> Cell:
+        return Cell(model=cell.model, stage=stage, target=target, variant=variant)
+
+    match cell.stage:
+        case "pull":
+            return ()
+        case "inputs":
+            return (sibling("pull"),)
+        case "explain" | "export":
+            return (sibling("inputs"),)
+        case "infer":
+            return (sibling("export", variant=cell.variant) if reads_onnx(cell.target or "") else sibling("inputs"),)
+        case "drift":
+            return (sibling("infer", cell.target, cell.variant), sibling("infer", reference, cell.variant))
+    raise ValueError(f"no stage {cell.stage!r}")
