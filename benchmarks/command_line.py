@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "onnx", "onnxruntime", "numpy"}
 def measure() -> list[Figure]:
     """Median of eleven calls."""
     seconds = statistics.median(run_timed([*DRIFTGATE, "--help"]) for _ in range(11))
-    program = "import sys; from driftgate.cli import run; run(['--help']); print(*sys.modules)"
+    program = "import sys; from driftgate.cli import run_command; run_command(['--help']); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     heavy = HEAVY & set(out.splitlines()[-1].split())
     return [

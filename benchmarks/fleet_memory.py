@@ -36,7 +36,7 @@ def measure() -> list[Figure]:
 def peak_mb(command: list[str], place: Path) -> float:
     """Largest resident size of the command itself, not of its children, in MB: VmHWM when it has done its work."""
     program = (
-        "import sys, pathlib\nfrom driftgate.cli import run\ncode = run(sys.argv[1:])\n"
+        "import sys, pathlib\nfrom driftgate.cli import run_command\ncode = run_command(sys.argv[1:])\n"
         "print(pathlib.Path('/proc/self/status').read_text(), file=sys.stderr)"
     )
     env = os.environ | {"DRIFTGATE_CACHE": str(place / "cache"), "PYTHONPATH": str(ROOT)}

@@ -6,7 +6,7 @@ Hands its arguments to `driftgate report`, the command that CI calls, so that bo
 
 import sys
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run(["report", *sys.argv[1:]]))
+    sys.exit(run_command(["report", *sys.argv[1:]]))

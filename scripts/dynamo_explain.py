@@ -6,7 +6,7 @@ Hands its arguments to `driftgate explain`, the command that CI calls, so that b
 
 import sys
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run(["explain", *sys.argv[1:]]))
+    sys.exit(run_command(["explain", *sys.argv[1:]]))

@@ -6,7 +6,7 @@ Hands its arguments to `driftgate export`, the command that CI calls, so that bo
 
 import sys
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run(["export", *sys.argv[1:]]))
+    sys.exit(run_command(["export", *sys.argv[1:]]))

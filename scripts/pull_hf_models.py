@@ -6,7 +6,7 @@ Hands its arguments to `driftgate pull`, the command that CI calls, so that both
 
 import sys
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run(["pull", *sys.argv[1:]]))
+    sys.exit(run_command(["pull", *sys.argv[1:]]))

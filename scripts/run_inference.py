@@ -6,7 +6,7 @@ Hands its arguments to `driftgate infer`, the command that CI calls, so that bot
 
 import sys
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 if __name__ == "__main__":
-    sys.exit(run(["infer", *sys.argv[1:]]))
+    sys.exit(run_command(["infer", *sys.argv[1:]]))

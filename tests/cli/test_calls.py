@@ -8,11 +8,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 
 
 def call(capfd, *arguments):
-    code = run(list(arguments))
+    code = run_command(list(arguments))
     out, err = capfd.readouterr()
     return code, out, err
 
@@ -26,7 +26,19 @@ def call(capfd, *arguments):
         (["run", "--target", "ort-cpuu", "--model", "zoo:bert"], "unknown target 'ort-cpuu'; did you mean 'ort-cpu'?"),
         (["run", "--model", "zooo:bert"], "--model: unknown source 'zooo'; did you mean 'zoo'?"),
         (["run", "--jobs", "0"], "--jobs"),
-        (["run", "--memory-limit", "much"], "'much' is not a number with a unit"),
+        (["run", "--memory-limit", "much"], "'much' is not a size; write it like 8GB"),
+        (["run", "--time-limit", "long"], "'long' is not a duration; write it like 20s"),
+        (["run", "--memory-limit", "-8GB"], "'-8GB' must be more than 0"),
+        (["prune", "--max-size", "-1"], "'-1' must be more than 0"),
+        (
+            ["run", "--model", "zoo:bertt"],
+            "driftgate: --model: transformers has no model type 'bertt'; did you mean 'bert'?",
+        ),
+        (["explain", "zoo:bertt"], "driftgate: zoo:bertt: transformers has no model type 'bertt'"),
+        (["explain", "nonsense"], "driftgate: 'nonsense' is not a reference"),
+        (["explain", ""], "driftgate: '' is not a reference"),
+        (["explain", "zoo:bert", "--variant", "dynamic"], "--variant goes with --run"),
+        (["pull", "nowhere.yaml", "--variant", "dynamic"], "--variant goes with --run"),
         (["explain"], "takes a reference or --run"),
         (["explain", "zoo:bert", "--run", "latest"], "takes a reference or --run"),
         (["explain", "zoo:bertt"], "did you mean 'bert'?"),
@@ -69,7 +81,7 @@ def test_the_schema_of_the_configuration_is_json(capfd):
 
 def test_help_imports_nothing_heavy():
     """Names the modules that would cost a second each if `driftgate --help` pulled them in."""
-    program = "import sys; from driftgate.cli import run; run(['--help']); print(*sys.modules)"
+    program = "import sys; from driftgate.cli import run_command; run_command(['--help']); print(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     loaded = set(out.splitlines()[-1].split())
     assert not loaded & {"torch", "transformers", "onnx", "onnxruntime", "numpy", "huggingface_hub"}

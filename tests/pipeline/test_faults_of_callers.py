@@ -12,7 +12,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from driftgate.cli import run
+from driftgate.cli import run_command
 from driftgate.sources.patience import VARIABLE
 from driftgate.sources.testing.model_folders import make_model
 from driftgate.testing.runs import synthetic_run
@@ -36,7 +36,7 @@ def impatient(tmp_path: Path) -> Iterator[None]:
 
 def call(capfd: pytest.CaptureFixture[str], *arguments: str | Path) -> tuple[int, str]:
     """Exit code and stderr; whatever it is, it must read well."""
-    code = run([str(argument) for argument in arguments])
+    code = run_command([str(argument) for argument in arguments])
     _, err = capfd.readouterr()
     assert "Traceback" not in err
     if code in {2, 3}:

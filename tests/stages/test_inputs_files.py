@@ -119,7 +119,18 @@ def test_given_tensors_are_used_as_they_are(tmp_path):
         (GOOD.replace("scale: 2.0", "scale: 2026-01-01"), r":5: arguments\.scale: .*cannot be an argument"),
         ("a: &x [1]\narguments: {a: *x}", "aliases"),
         ("tensors: [", r"m\.yaml:\d+: not YAML"),
-        ("- a", "must be a mapping"),
+        ("- a", r"m\.yaml:1: must be a mapping"),
+        ("# nothing\n\n- a", r"m\.yaml:3: must be a mapping"),
+        ("", r"m\.yaml:1: must be a mapping"),
+        (
+            GOOD.replace("sizes: {batch: [1, 2]}\n", ""),
+            r"m\.yaml:2: tensors\.left\.shape: .*add sizes: \{batch: \[1, 2\]\}",
+        ),
+        (GOOD.replace("[batch, 3], low: 5", "[99999999999], low: 5"), r"m\.yaml:2: tensors\.left\.shape: .*too large"),
+        (GOOD.replace("[1, 2]", "[1, 99999999999]"), r"m\.yaml:4: sizes\.batch: too large"),
+        (GOOD.replace("low: 5", f"low: {10**400}"), r"m\.yaml:2: tensors\.left\.low: must be a number between"),
+        ("tensors: []", r"m\.yaml:1: tensors: must be a mapping"),
+        ("arguments: {a: 2026-13-45}", r"m\.yaml: cannot be read: month must be in 1\.\.12"),
     ],
 )
 def test_a_bad_override_names_file_line_key_and_nearest_name(tmp_path, text, message):
@@ -133,6 +144,31 @@ def test_a_tensor_that_the_forward_does_not_take_is_refused(tmp_path):
     path = tmp_path / "m.yaml"
     path.write_text(GOOD.replace("right:", "rigth:"))
     with pytest.raises(UsageError, match="did you mean 'right'"):
+        load_override(path).apply(Adder(), None, 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (GOOD.replace("right:", "rigth:"), r"m\.yaml:3: tensors\.rigth: Adder\.forward takes no 'rigth'"),
+        (GOOD.replace("scale:", "scales:"), r"m\.yaml:5: arguments\.scales: .*did you mean 'scale'"),
+        (
+            GOOD.replace("[batch, 3], low: 5", "[50000, 50000], low: 5"),
+            r"m\.yaml:2: tensors\.left\.shape: too large: left",
+        ),
+    ],
+)
+def test_what_only_the_model_shows_to_be_wrong_names_line_and_key_too(tmp_path, text, message):
+    path = tmp_path / "m.yaml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=message):
+        load_override(path).apply(Adder(), None, 0)
+
+
+def test_a_given_tensor_that_the_forward_does_not_take_is_named(tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_file({"z": torch.ones(2)}, path)
+    with pytest.raises(UsageError, match=r"m\.safetensors: z: .*valid: left, right, scale"):
         load_override(path).apply(Adder(), None, 0)
 
 

@@ -16,7 +16,7 @@ STAGES = ("pull", "inputs", "explain")
 def make_run(folder, failures=None, *, models=("a", "b", "c", "d"), missing=(), expectations=None):
     """A run of some models in which these cells ("a/explain" → kind) failed."""
     failures = failures or {}
-    store = RunStore.create(folder)
+    store = RunStore.create(folder / "outputs")
     entries = {m: LockEntry(ref=f"zoo:{m}", slug=m, scheme="zoo", name=m) for m in models}
     cells = tuple(Cell(model=m, stage=s) for m in models for s in STAGES)
     now = datetime.now(UTC)
@@ -167,3 +167,12 @@ def test_a_wrong_row_is_named_by_file_line_and_key(tmp_path, text, says):
     with pytest.raises(UsageError) as error:
         load_expectations(path)
     assert says in str(error.value)
+
+
+def test_a_command_names_the_runs_folder_where_its_id_alone_would_not_be_found(tmp_path):
+    store = make_run(tmp_path, {"a/inputs": "inputs"})
+    elsewhere = tmp_path / "elsewhere" / store.run_id
+    elsewhere.parent.mkdir()
+    store.root.rename(elsewhere)
+    (finding,) = gate(RunStore(elsewhere)).findings
+    assert finding.repro == f"driftgate inputs --run {elsewhere} --model a"

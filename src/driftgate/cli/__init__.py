@@ -24,10 +24,10 @@ def driftgate() -> None:
 
 def main() -> None:
     """Entry point of the console script: runs the command line and ends the process with the contract's exit code."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
     """Run the command line and return the exit code: 0, 1, 2, 3, 130 or 143."""
     signal.signal(signal.SIGTERM, _terminate)
     from driftgate.cli.exits import exit_code_of

@@ -9,7 +9,6 @@ import click
 
 from driftgate.cli import options
 from driftgate.core.errors import UsageError, did_you_mean
-from driftgate.machine.settings.units import parse_size
 
 
 @click.group()
@@ -18,9 +17,7 @@ def cache() -> None:
 
 
 @cache.command("prune")
-@click.option(
-    "--max-size", type=options.Unit("size", parse_size), help="What may stay (default: 20GB).", metavar="SIZE"
-)
+@click.option("--max-size", type=options.SIZE, help="What may stay (default: 20GB).", metavar="SIZE")
 @click.option("--all", "everything", is_flag=True, help="Remove everything.")
 def cache_prune(max_size: float | None, everything: bool) -> int:
     """Bound every room of the cache: cells, models, what compilers built, scratch runs."""
@@ -39,7 +36,7 @@ def cache_prune(max_size: float | None, everything: bool) -> int:
 @click.command()
 @options.output
 @click.option("--days", type=click.IntRange(1), default=14, show_default=True, help="Keep runs younger than this.")
-@click.option("--max-size", type=options.Unit("size", parse_size), help="Keep the newest that fit.", metavar="SIZE")
+@click.option("--max-size", type=options.SIZE, help="Keep the newest that fit.", metavar="SIZE")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def prune(output: Path, days: int, max_size: float | None, dry_run: bool) -> int:
     """Remove old runs in the output folder, oldest first. The newest run always stays."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,20 +21,25 @@ Decorator = Callable[[Command], Command]
 
 
 class Unit(click.ParamType[float]):
-    """A size or duration with its unit."""
+    """A size or duration with its unit, written for instance `like` this."""
 
-    def __init__(self, name: str, parse: Callable[[object], float]) -> None:
-        self.name, self._parse = name, parse
+    def __init__(self, name: str, parse: Callable[[object], float], *, like: str) -> None:
+        self.name, self._parse, self._like = name, parse, like
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number in bytes or seconds."""
+        shown = repr(str(value)[:40])
         try:
-            number = self._parse(value)
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        if number <= 0:
-            self.fail(f"{value!r} must be more than 0", param, ctx)
+            number = self._parse(str(value).strip().removeprefix("-"))
+        except ValueError:
+            self.fail(f"{shown} is not a {self.name}; write it like {self._like}", param, ctx)
+        if number <= 0 or str(value).strip().startswith("-"):
+            self.fail(f"{shown} must be more than 0", param, ctx)
         return number
+
+
+SIZE = Unit("size", parse_size, like="8GB")
+DURATION = Unit("duration", parse_duration, like="20s")
 
 
 output = click.option(
@@ -46,6 +51,9 @@ output = click.option(
 run_option = click.option("--run", "run_name", metavar="RUN", help="A path, an id, a unique prefix, or `latest`.")
 models = click.option("--model", "models", metavar="REF", multiple=True, help="A reference or slug; may be repeated.")
 targets = click.option("--target", "targets", metavar="NAME", multiple=True, help="A target; may be repeated.")
+variants = click.option(
+    "--variant", "variants", metavar="NAME", multiple=True, help="A variant, like dynamic (default: all); with --run."
+)
 formats = click.option(
     "--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to print."
 )
@@ -53,8 +61,8 @@ _LIMITS = (
     click.option("--jobs", type=click.IntRange(1, 256), help="Jobs at once (default: the cores).", metavar="N"),
     click.option("--no-cache", is_flag=True, help="Compute every cell anew."),
     click.option("--no-latency", is_flag=True, help="Take no times."),
-    click.option("--time-limit", type=Unit("seconds", parse_duration), metavar="SECONDS", help="Of one job."),
-    click.option("--memory-limit", type=Unit("size", parse_size), metavar="SIZE", help="Of one job, like 8GB."),
+    click.option("--time-limit", type=DURATION, metavar="SECONDS", help="Of one job."),
+    click.option("--memory-limit", type=SIZE, metavar="SIZE", help="Of one job, like 8GB."),
 )
 
 
@@ -66,8 +74,8 @@ def limits(command: Command) -> Command:
 
 
 def of_a_stage(command: Command) -> Command:
-    """The options of every cell stage: which run, models and targets, where runs lie, how to print, the limits."""
-    for option in (limits, formats, output, targets, models, run_option):
+    """The options of every cell stage: which run, models, targets and variants, where runs lie, how to print, the limits."""
+    for option in (limits, formats, output, variants, targets, models, run_option):
         command = option(command)
     return command
 
@@ -100,6 +108,10 @@ class Overrides:
         settings = _validated(data)
         self._check_targets(settings, config)
         return settings
+
+    def blamed(self, config: Config) -> Config:
+        """The configuration with `--model` to blame for the models, where that is what named them."""
+        return replace(config, flags={"models": "--model"}) if self.models else config
 
     def _check_targets(self, settings: Settings, config: Config) -> None:
         for index, name in enumerate(settings.targets):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from driftgate.cli import options
-from driftgate.core.errors import UsageError
+from driftgate.core.errors import ExitCode, UsageError
 from driftgate.core.references import SCHEMES
+from driftgate.core.verdicts import KIND_FACTS
 
 if TYPE_CHECKING:
     from driftgate.core.records import Cell, Lock
@@ -28,21 +29,23 @@ TYPICAL_SECONDS = {"pull": 1.0, "inputs": 0.3, "explain": 3.0, "export": 5.0, "i
 @options.formats
 def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: str) -> int:
     """The cells, downloads and estimated time of CONFIG. Asks the Hub what it would pull; runs nothing."""
-    from driftgate.cli.session import hub_ready
+    from driftgate.cli.session import expectations_of, hub_ready
     from driftgate.machine.settings import load_config
     from driftgate.pipeline import plan_cells
     from driftgate.sources.resolve import resolve
 
     loaded = load_config(config)
-    settings = options.Overrides(models, targets).apply(loaded)
+    overrides = options.Overrides(models, targets)
+    settings = overrides.apply(loaded)
+    expectations_of(loaded)  # what `run` would refuse is refused here
     with hub_ready(settings) as ready:
-        lock = resolve(ready, loaded.where)
+        lock = resolve(ready, overrides.blamed(loaded).where)
     cells = plan_cells(lock.models, settings)
     if form == "json":
         click.echo(json.dumps(_as_dict(lock, cells, settings), indent=1))
     else:
         _print(lock, cells, settings, markdown=form == "markdown")
-    return 0
+    return _exit_code(lock)
 
 
 @click.command()
@@ -53,6 +56,7 @@ def pull(
     run_name: str | None,
     models: tuple[str, ...],
     targets: tuple[str, ...],
+    variants: tuple[str, ...],
     output: Path,
     form: str,
     no_cache: bool,
@@ -62,14 +66,17 @@ def pull(
 
     With --run, pulls the models of that run again; a reference (zoo:bert, hf:org/name) in place of CONFIG pulls one model at a desk.
     """
-    from driftgate.cli.stages import at_a_desk, on_a_run
+    from driftgate.cli.stages import Chosen, at_a_desk, on_a_run
 
     if (config is None) == (run_name is None):
         raise UsageError("pull takes a configuration or --run", mend="try `driftgate pull configs/nightly.yaml`")
     if run_name is not None:
         overrides = options.Overrides((), (), **limits)  # type: ignore[arg-type]  # click typed them
-        return on_a_run("pull", run_name, output, models, overrides, use_cache=not no_cache, form=form)
+        chosen = Chosen(models, variants)
+        return on_a_run("pull", run_name, output, chosen, overrides, use_cache=not no_cache, form=form)
     assert config is not None
+    if variants:
+        raise UsageError("--variant goes with --run", mend="leave it out")
     if config.partition(":")[0] in SCHEMES and not Path(config).exists():
         overrides = options.Overrides((config,), (), **limits)  # type: ignore[arg-type]
         return at_a_desk("pull", overrides, use_cache=not no_cache, form=form)
@@ -83,7 +90,7 @@ def _pull_fleet(path: Path, overrides: options.Overrides, output: Path, *, use_c
 
     config = load_config(path)
     settings = overrides.apply(config)
-    store = begin_run(config, settings, output)
+    store = begin_run(overrides.blamed(config), settings, output)
     Session(store, settings, use_cache=use_cache).conduct(chosen_cells(store, stages=["pull"]))
     click.echo(store.run_id)
     return 0
@@ -98,6 +105,14 @@ def _seconds(cells: tuple[Cell, ...], settings: Settings) -> float:
     return work / jobs + (timing if settings.latency.enabled else 0.0)
 
 
+def _exit_code(lock: Lock) -> ExitCode:
+    """What a run would end with for the models that cannot be pinned: the machinery's trouble goes before theirs."""
+    kinds = [entry.problem.kind for entry in lock.models if entry.problem is not None]
+    if any(KIND_FACTS[kind].machinery for kind in kinds):
+        return ExitCode.MACHINERY
+    return ExitCode.REGRESSIONS if kinds else ExitCode.FINE
+
+
 def _as_dict(lock: Lock, cells: tuple[Cell, ...], settings: Settings) -> dict[str, object]:
     return {
         "fleet": settings.fleet,
@@ -105,13 +120,14 @@ def _as_dict(lock: Lock, cells: tuple[Cell, ...], settings: Settings) -> dict[st
         "left_out": [left.to_dict() for left in lock.left_out],
         "cells": [cell.to_dict() for cell in cells],
         "download_bytes": sum(entry.size_bytes or 0 for entry in lock.models),
+        "unknown_sizes": sum(entry.size_bytes is None for entry in lock.models),
         "estimated_seconds": round(_seconds(cells, settings)),
     }
 
 
 def _print(lock: Lock, cells: tuple[Cell, ...], settings: Settings, *, markdown: bool) -> None:
     from driftgate.cli.show import print_rows
-    from driftgate.core.text import human_bytes, human_seconds
+    from driftgate.core.text import human_bytes, human_seconds, plural
 
     counts = Counter(cell.model for cell in cells)
     rows = [
@@ -121,6 +137,21 @@ def _print(lock: Lock, cells: tuple[Cell, ...], settings: Settings, *, markdown:
     print_rows(("model", "task", "family", "size", "cells"), rows, markdown=markdown)
     for left in lock.left_out:
         click.echo(f"left out: {left.ref}: {left.reason}")
-    size = human_bytes(sum(entry.size_bytes or 0 for entry in lock.models))
+    for entry in lock.models:
+        if entry.problem is not None:
+            click.echo(f"cannot be pinned: {entry.ref}: {entry.problem.kind.value}: {entry.problem.message}")
+    if all(target == settings.reference for target in settings.targets):
+        click.echo(f"nothing to compare: there is no target besides the reference, {settings.reference}")
     about = human_seconds(_seconds(cells, settings))
-    click.echo(f"{len(lock.models)} models, {len(cells)} cells, {size} of files, about {about} on this machine")
+    counted = f"{plural(len(lock.models), 'model')}, {plural(len(cells), 'cell')}"
+    click.echo(f"{counted}, {_files(lock)}, about {about} on this machine")
+
+
+def _files(lock: Lock) -> str:
+    """How much there is to download. What nobody knows is said, not counted as nothing."""
+    from driftgate.core.text import human_bytes
+
+    known = [entry.size_bytes for entry in lock.models if entry.size_bytes is not None]
+    unknown = len(lock.models) - len(known)
+    said = [f"{human_bytes(sum(known))} of files"] if known else []
+    return " and ".join([*said, f"{unknown} of unknown size"] if unknown else said)

@@ -69,7 +69,7 @@ def _begun(path: Path | None, output: Path, overrides: options.Overrides) -> tup
         settings = settings.model_copy(
             update={"hub": settings.hub.model_copy(update={"endpoint": None}), "fleet": "desk"}
         )
-    return begin_run(config, settings, output), settings
+    return begin_run(overrides.blamed(config), settings, output), settings
 
 
 def _resumed(name: str, output: Path, overrides: options.Overrides) -> tuple[RunStore, Settings]:

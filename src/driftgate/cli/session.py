@@ -87,7 +87,7 @@ class Session:
 
 def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs."""
-    expectations = _expectations_of(config)
+    expectations = expectations_of(config)
     store = RunStore.create(output)
     if expectations is not None:
         store.write_text(NAME, expectations)
@@ -107,12 +107,14 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     return store
 
 
-def _expectations_of(config: Config) -> str | None:
+def expectations_of(config: Config) -> str | None:
     """The text of the configuration's expectations, checked, so that the run carries what it is judged by."""
     named = config.settings.expectations
     path = config.folder / named if named else Path("configs/expectations.yaml")
     if named is None and not path.is_file():
         return None
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}", where=config.where("expectations"))
     load_expectations(path)
     return path.read_text("utf-8")
 

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
 from driftgate.cli import options
-from driftgate.core.errors import ExitCode, UsageError
+from driftgate.core.errors import ExitCode, UsageError, did_you_mean
 from driftgate.core.records import Cell
+from driftgate.core.references import parse_reference
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.store import RunStore
 
 DEFAULT_TARGET = {"infer": "torch-eager-cpu", "drift": "ort-cpu"}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which cells of a stage the flags choose, besides their targets; empty means all."""
+
+    models: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
 
 
 def _stage_command(name: str, text: str) -> click.Command:
@@ -25,6 +35,7 @@ def _stage_command(name: str, text: str) -> click.Command:
         run_name: str | None,
         models: tuple[str, ...],
         targets: tuple[str, ...],
+        variants: tuple[str, ...],
         output: Path,
         form: str,
         no_cache: bool,
@@ -35,16 +46,18 @@ def _stage_command(name: str, text: str) -> click.Command:
                 f"{name} takes a reference or --run", mend=f"try `driftgate {name} zoo:bert`, or --run latest"
             )
         overrides = options.Overrides(
-            (reference,) if reference else (),
+            (reference,) if reference is not None else (),
             targets,
             **limits,  # type: ignore[arg-type]  # click typed them
         )
         if reference is not None:
-            if models:
-                raise UsageError("--model goes with --run", mend="give the reference alone")
+            if models or variants:
+                flag = "--model" if models else "--variant"
+                raise UsageError(f"{flag} goes with --run", mend="give the reference alone")
             return at_a_desk(name, overrides, use_cache=not no_cache, form=form)
         assert run_name is not None
-        return on_a_run(name, run_name, output, models, overrides, use_cache=not no_cache, form=form)
+        chosen = Chosen(models, variants)
+        return on_a_run(name, run_name, output, chosen, overrides, use_cache=not no_cache, form=form)
 
     return command
 
@@ -58,8 +71,10 @@ def at_a_desk(stage: str, overrides: options.Overrides, *, use_cache: bool, form
     from driftgate.pipeline import closure
 
     wanted = overrides.targets or ((DEFAULT_TARGET[stage],) if stage in DEFAULT_TARGET else ())
+    (reference,) = overrides.models
+    parse_reference(reference)  # before `apply`, which would blame a --model that nobody wrote
     settings = overrides.apply(Config(Settings(), Document.of("the call"), Path.cwd()))
-    config = Config(settings, Document.of("the call"), Path.cwd())
+    config = Config(settings, Document.of("the call"), Path.cwd(), {"models": reference})
     if stage == "drift" and settings.reference in wanted:
         raise UsageError(f"{settings.reference} is the reference itself", mend="name another --target")
     store = begin_run(config, settings, cache_root() / "scratch")
@@ -84,7 +99,7 @@ def on_a_run(
     stage: str,
     run_name: str,
     output: Path,
-    models: tuple[str, ...],
+    chosen: Chosen,
     overrides: options.Overrides,
     *,
     use_cache: bool,
@@ -97,11 +112,22 @@ def on_a_run(
 
     store = RunStore.find(run_name, output)
     stored = Config(settings_of(store), Document.of("run.json"), store.root)
-    cells = chosen_cells(store, stages=[stage], models=models, targets=overrides.targets)
+    cells = chosen_cells(store, stages=[stage], models=chosen.models, targets=overrides.targets)
+    cells = _of_variants(stage, cells, chosen.variants)
     limited = options.Overrides((), (), *_rest(overrides)).apply(stored)
     Session(store, limited, use_cache=use_cache).conduct(cells, again=True)
     print_cells(store, cells, form)
     return ExitCode.FINE if all(store.record(cell) for cell in cells) else ExitCode.MACHINERY
+
+
+def _of_variants(stage: str, cells: tuple[Cell, ...], variants: tuple[str, ...]) -> tuple[Cell, ...]:
+    """Those of these variants; all, if none is named."""
+    known = {cell.variant for cell in cells if cell.variant}
+    for name in variants:
+        if name not in known:
+            mend = did_you_mean(name, known)
+            raise UsageError(f"{name[:80]!r} is no variant of {stage} in this run", where="--variant", mend=mend)
+    return tuple(cell for cell in cells if not variants or cell.variant in variants)
 
 
 def _rest(overrides: options.Overrides) -> tuple[int | None, bool, float | None, float | None]:

@@ -16,17 +16,21 @@ from driftgate.cli import options
 @options.formats
 def gate(run_name: str, output: Path, expectations: Path | None, form: str) -> int:
     """Judge a run: findings.json, junit.xml, summary.md. Ends 1 on findings, 3 if the machinery failed."""
+    from driftgate.core.text import plural
     from driftgate.machine.store import RunStore
     from driftgate.steps.gate import exit_code
     from driftgate.steps.gate import gate as judge
 
-    findings = judge(RunStore.find(run_name, output), expectations)
+    store = RunStore.find(run_name, output)
+    findings = judge(store, expectations)
     if form == "json":
         click.echo(findings.to_json(), nl=False)
+    elif form == "markdown":
+        click.echo((store.root / "summary.md").read_text("utf-8"), nl=False)
     else:
         for finding in findings.findings:
             click.echo(f"{finding.severity.value}: {finding.sentence}")
-        click.echo(f"{findings.verdict}: {len(findings.findings)} findings")
+        click.echo(f"{findings.verdict}: {plural(len(findings.findings), 'finding')}")
     return exit_code(findings)
 
 

@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from driftgate.core.errors import UsageError
+from driftgate.core.errors import UsageError, nearest
 from driftgate.core.records import LockEntry
 from driftgate.core.references import Reference
 from driftgate.machine.settings import HubSettings
@@ -54,15 +54,20 @@ class HubSource:
         self.patience = patience or Patience.of_environment()
         self.named = hub.endpoint or os.environ.get("HF_ENDPOINT") or None
         self.endpoint = (endpoint or self.named or PUBLIC).rstrip("/")
+        self._check_endpoint()
+
+    def _check_endpoint(self) -> None:
+        key = "hub.endpoint" if self.hub.endpoint else "HF_ENDPOINT"
         if self.endpoint == EMBEDDED:
             raise UsageError(
-                "hub.endpoint is `embedded`, and no embedded Hub runs here",
+                "it is `embedded`, and no embedded Hub runs here",
+                where=key,
                 mend="start one with `driftgate hub serve FOLDER` and give its URL",
             )
         if not _ENDPOINT.fullmatch(self.endpoint):
-            raise UsageError(
-                f"hub.endpoint {self.endpoint[:80]!r} is no URL", mend="write https://host, or `embedded`, or null"
-            )
+            meant = nearest(self.endpoint, [EMBEDDED]) if self.hub.endpoint else None
+            mend = f"did you mean {meant!r}?" if meant else "write https://host, or `embedded`, or null"
+            raise UsageError(f"{self.endpoint[:80]!r} is no URL", where=key, mend=mend)
 
     @cached_property
     def token(self) -> str | bool:

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
-from driftgate.core.errors import MachineryError, StageFailure, UsageError
+from driftgate.core.errors import MachineryError, StageFailure, UsageError, did_you_mean
 from driftgate.core.records import Lock, LockEntry, Unpinned
 from driftgate.core.references import Reference, parse_reference, slug_of
-from driftgate.machine.settings import Settings
+from driftgate.core.tasks import MODALITY_OF
+from driftgate.machine.settings import HubSettings, Settings
 from driftgate.sources import SOURCES
 from driftgate.sources.base import Source
+
+if TYPE_CHECKING:
+    from driftgate.sources.hub import HubSource
 
 Where = Callable[..., str]
 
@@ -21,10 +26,12 @@ def resolve(settings: Settings, where: Where) -> Lock:
     reference that cannot be, and for a fleet without models; MachineryError if the Hub cannot be asked at all.
     """
     references = [parse_reference(text, where=where("models", i)) for i, text in enumerate(settings.models)]
-    selection = _selected(settings)
-    listed = [_pinned(reference, settings, where("models", i)) for i, reference in enumerate(references)]
+    selection = _selected(settings, where)
+    listed = [_pinned(reference, settings, where, i) for i, reference in enumerate(references)]
     models = _with_own_slugs([*listed, *selection.models])
     if not models:
+        if settings.hub.top and settings.hub.groups:
+            raise _nothing_selected(settings.hub, selection, where)
         raise UsageError(
             "the fleet has no models",
             where=where("models"),
@@ -33,11 +40,22 @@ def resolve(settings: Settings, where: Where) -> Lock:
     return Lock(models=tuple(models), left_out=selection.left_out)
 
 
-def _selected(settings: Settings) -> Lock:
+def _nothing_selected(hub: HubSettings, selection: Lock, where: Where) -> UsageError:
+    """A misspelt task if there is one; else why the first candidate was left out."""
+    key = {"task": "tasks", "family": "families", "author": "authors"}[hub.per]
+    unknown = [task for task in hub.tasks if task not in MODALITY_OF] if hub.per == "task" else []
+    left_out = next((f"left out: {left.ref}: {left.reason}" for left in selection.left_out), None)
+    mend = did_you_mean(unknown[0], MODALITY_OF) if unknown else left_out
+    return UsageError(
+        f"the Hub has no model for hub.{key} [{', '.join(hub.groups)}]", where=where("hub", key), mend=mend
+    )
+
+
+def _selected(settings: Settings, where: Where) -> Lock:
     hub = settings.hub
     if not hub.top or not hub.groups:
         return Lock(models=())
-    source = SOURCES.load("hf")(hub)
+    source: HubSource = _source("hf", hub, where)
     try:
         selection = source.select()
     except StageFailure as failure:
@@ -45,8 +63,17 @@ def _selected(settings: Settings) -> Lock:
     return Lock(models=selection.models, left_out=selection.left_out)
 
 
-def _pinned(reference: Reference, settings: Settings, where: str) -> LockEntry:
-    source: Source = SOURCES.load(reference.scheme)(settings.hub)
+def _source(scheme: str, hub: HubSettings, where: Where) -> Any:
+    """The source of a scheme. Making one checks the Hub's endpoint, whose place is known here alone."""
+    try:
+        return SOURCES.load(scheme)(hub)
+    except UsageError as error:
+        place = where("hub", "endpoint") if hub.endpoint else error.where
+        raise UsageError(error.message, where=place, mend=error.mend) from error
+
+
+def _pinned(reference: Reference, settings: Settings, where: Where, index: int) -> LockEntry:
+    source: Source = _source(reference.scheme, settings.hub, where)
     try:
         return source.pin(reference)
     except StageFailure as failure:
@@ -58,7 +85,8 @@ def _pinned(reference: Reference, settings: Settings, where: str) -> LockEntry:
             problem=Unpinned(kind=failure.kind, message=failure.message, hint=failure.hint),
         )
     except UsageError as error:
-        raise error if error.where else UsageError(error.message, where=where, mend=error.mend) from error
+        place = error.where or where("models", index)
+        raise UsageError(error.message, where=place, mend=error.mend) from error
 
 
 def _with_own_slugs(entries: Iterable[LockEntry]) -> list[LockEntry]:

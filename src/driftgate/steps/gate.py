@@ -32,6 +32,7 @@ from driftgate.machine.expectations import NAME, expectations_in, load_expectati
 from driftgate.machine.provenance import agent_name
 from driftgate.machine.store import RunStore
 from driftgate.sinks.junit import junit_xml
+from driftgate.steps.report.commands import name_for_commands
 from driftgate.steps.summary import summary_markdown
 
 SHARED_CAUSES = frozenset({FailureKind.NETWORK, FailureKind.DISK, FailureKind.AUTH})
@@ -52,7 +53,7 @@ def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
     counts: Counter[str] = Counter()
     shared: dict[str, Counter[FailureKind | None]] = defaultdict(Counter)
     for record in _planned(store):
-        case = Case(record, manifest.fleet, expectations, today)
+        case = Case(record, manifest.fleet, expectations, today, run=name_for_commands(store))
         found += [finding for rule in rules for finding in rule.judge(case)]
         found += _without_a_cause(store, case, reference)
         counts[record.verdict.value] += 1
@@ -137,7 +138,9 @@ def _record_what_did_not_run(store: RunStore) -> None:
                 target=cell.target,
                 variant=cell.variant,
                 verdict=Verdict.SKIPPED,
-                failure=Failure.of(FailureKind.NOT_RUN, message, hint=f"driftgate run --resume {store.run_id}"),
+                failure=Failure.of(
+                    FailureKind.NOT_RUN, message, hint=f"driftgate run --resume {name_for_commands(store)}"
+                ),
                 started_at=datetime.now(UTC),
                 duration_s=0.0,
             )

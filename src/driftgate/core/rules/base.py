@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Protocol
 
 from driftgate.core.expectations import Expectations
-from driftgate.core.records import Finding, Severity, StageRecord, finding_id
+from driftgate.core.records import Cell, Finding, Severity, StageRecord, finding_id
 
 
 @dataclass(frozen=True)
 class Case:
-    """A record under judgement, and what the run expects of it."""
+    """A record under judgement, and what the run expects of it.
+
+    `run` is what a command calls the run: its id by default, a path where the id alone would not be found.
+    """
 
     record: StageRecord
     fleet: str
     expectations: Expectations
     today: date
+    run: str | None = None
 
     @property
     def is_expected(self) -> bool:
@@ -43,7 +48,7 @@ class Case:
             sentence=sentence,
             current=record.failure.kind.value if record.failure else record.verdict.value,
             evidence=evidence,
-            repro=repeat_command(record),
+            repro=repeat_command(self.run or record.run_id, record.cell),
         )
 
 
@@ -55,7 +60,11 @@ class Rule(Protocol):
         ...
 
 
-def repeat_command(record: StageRecord) -> str:
-    """The command that repeats a cell of a run."""
-    target = f" --target {record.target}" if record.target else ""
-    return f"driftgate {record.stage} --run {record.run_id} --model {record.model.slug}{target}"
+def repeat_command(run: str, cell: Cell) -> str:
+    """`driftgate STAGE --run RUN --model SLUG [--target T] [--variant V]`, quoted for a shell; `run` is an id or a path."""
+    words = ["driftgate", cell.stage, "--run", run, "--model", cell.model]
+    if cell.target:
+        words += ["--target", cell.target]
+    if cell.variant:
+        words += ["--variant", cell.variant]
+    return shlex.join(words)

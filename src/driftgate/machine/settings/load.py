@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
@@ -34,7 +35,9 @@ class Document:
         return cls(name, {}, {})
 
     def where(self, *position: int | str) -> str:
-        """`FILE:LINE: a.b[0]` of the deepest part of `position` that the file has."""
+        """`FILE:LINE: a.b[0]` of the deepest part of `position` that the file has; a document without lines has its name alone."""
+        if not self.lines:
+            return self.name
         known = position
         while known and known not in self.lines:
             known = known[:-1]
@@ -44,14 +47,21 @@ class Document:
 
 @dataclass(frozen=True)
 class Config:
-    """Settings together with the file they came from, so that later checks can still point at a line."""
+    """Settings together with the file they came from, so that later checks can still point at a line.
+
+    `flags` says which keys came from the command line instead, and what to blame for those.
+    """
 
     settings: Settings
     document: Document
     folder: Path
+    flags: Mapping[str, str] = field(default_factory=dict)
 
     def where(self, *position: int | str) -> str:
         """The place of a key, for an error message."""
+        flag = self.flags.get(str(position[0])) if position else None
+        if flag is not None:
+            return flag
         return self.document.where(*position)
 
 
@@ -164,7 +174,8 @@ def _usage_error(model: type[BaseModel], document: Document, error: ValidationEr
         valid = [word.strip("' ") for word in str(expected).replace(" or ", ", ").split(",")]
         message = f"{str(first['input'])[:80]!r} is not allowed here"
         return UsageError(message, where=document.where(*position), mend=did_you_mean(str(first["input"]), valid))
-    message = first["msg"].removeprefix("Value error, ")
+    # pydantic speaks of Python's types; a person writes YAML
+    message = "must be a list" if first["type"] == "tuple_type" else first["msg"].removeprefix("Value error, ")
     return UsageError(f"{message} (got {str(first['input'])[:80]!r})", where=document.where(*position))
 
 

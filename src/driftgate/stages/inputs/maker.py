@@ -88,7 +88,9 @@ def _from_processor(
     try:
         tensors, made_of = process(processor, request)
     except (ImportError, ValueError, TypeError, KeyError, AttributeError, IndexError, RuntimeError) as error:
-        notes.append(f"{type(processor).__name__} failed, rules used instead: {type(error).__name__}: {str(error)[:200]}")
+        notes.append(
+            f"{type(processor).__name__} failed, rules used instead: {type(error).__name__}: {str(error)[:200]}"
+        )
         return
     for name, tensor in tensors.items():
         if name in NEVER or not request.accepts(name):
@@ -136,4 +138,6 @@ def _no_inputs(module: nn.Module, identity: Identity) -> StageFailure:
 
 def tensor_summary(tensors: Mapping[str, Tensor]) -> str:
     """`input_ids int64 1x8, pixel_values float32 1x3x32x32`: for logs and reports."""
-    return ", ".join(f"{n} {str(t.dtype).removeprefix('torch.')} {'x'.join(map(str, t.shape))}" for n, t in tensors.items())
+    return ", ".join(
+        f"{n} {str(t.dtype).removeprefix('torch.')} {'x'.join(map(str, t.shape))}" for n, t in tensors.items()
+    )

@@ -33,7 +33,9 @@ def original_sizes(request: Request) -> Made:
     """Height and width of each image before it was cut; a grid's first choice where the model has grids."""
     pinpoints = request.setting("image_grid_pinpoints")
     size = list(pinpoints[0]) if pinpoints else list(image_size(request))
-    return Made(torch.tensor([size] * request.batch), "config.image_grid_pinpoints" if pinpoints else "config.image_size")
+    return Made(
+        torch.tensor([size] * request.batch), "config.image_grid_pinpoints" if pinpoints else "config.image_size"
+    )
 
 
 def _is_video(request: Request) -> bool:
@@ -89,7 +91,9 @@ def spectrogram(request: Request) -> Made:
     mel = request.setting("num_mel_bins", "n_mels", "input_feat_per_channel", "feature_size", "input_dim", default=80)
     positions = request.setting("max_source_positions")
     if positions and request.setting("input_feat_per_channel") is None:
-        return Made(request.normal("input_features", (request.batch, mel, 2 * positions)), "config.max_source_positions")
+        return Made(
+            request.normal("input_features", (request.batch, mel, 2 * positions)), "config.max_source_positions"
+        )
     return Made(request.normal("input_features", (request.batch, SPECTROGRAM, mel)), "config.num_mel_bins")
 
 
@@ -97,7 +101,9 @@ def wave(request: Request) -> Made:
     """(batch, samples); with channels for codecs; (batch, frames, mel) for spectrogram transformers."""
     mel, length = request.setting("num_mel_bins"), request.setting("max_length")
     if mel and length and request.setting("frequency_stride"):
-        return Made(request.normal("input_values", (request.batch, length, mel)), "config.max_length, config.num_mel_bins")
+        return Made(
+            request.normal("input_values", (request.batch, length, mel)), "config.max_length, config.num_mel_bins"
+        )
     samples = request.sizes["samples"]
     channels = request.setting("audio_channels", default=None)
     if channels is None and request.setting("conv_dim") is None:

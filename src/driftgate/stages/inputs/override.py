@@ -1,5 +1,7 @@
 """Inputs that a person provides: `inputs/SLUG.yaml` (shapes and ranges) or `inputs/SLUG.safetensors` (the tensors).
 
+The first kind looks like this:
+
     tensors: {input_ids: {dtype: int64, shape: [batch, sequence], low: 0, high: 100}}
     sizes: {batch: [1, 2], sequence: [8, 13]}
     arguments: {use_cache: false}
@@ -20,7 +22,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from driftgate.core.errors import UsageError, did_you_mean
+from driftgate.core.errors import UsageError, did_you_mean, nearest
 from driftgate.stages.inputs.contents import ModelInputs, Tensors
 from driftgate.stages.inputs.request import Request, parameters
 
@@ -30,8 +32,13 @@ DTYPES = {
 }
 MOST_BYTES = 1 << 20
 MOST_ELEMENTS = 1 << 28
+MOST_LENGTH = 1 << 20
+MOST_VALUE = 2.0**63
 _KEYS = ("tensors", "sizes", "arguments")
 _TENSOR_KEYS = ("dtype", "shape", "low", "high")
+
+Lines = dict[tuple[str, ...], int]
+"""The line of every key of a file, by its path: ("tensors", "x", "shape") → 3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +53,14 @@ class TensorOrder:
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What an override file asks for; `given` holds the tensors of a `.safetensors` file."""
+    """What an override file asks for; `given` holds the tensors of a `.safetensors` file, which has no `lines`."""
 
     path: Path
     tensors: dict[str, TensorOrder] = field(default_factory=dict)
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     given: Tensors = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
 
     def apply(self, module: nn.Module, base: ModelInputs | None, seed: int) -> ModelInputs:
         """These tensors in place of `base`'s; `base` (made by rule, in these sizes) keeps what the file leaves open."""
@@ -76,13 +84,12 @@ class Override:
 
     def _check_names(self, module: nn.Module) -> None:
         takes = parameters(module)
-        for name in (*self.tensors, *self.given, *self.arguments):
+        keys = [*(("tensors", n) for n in self.tensors), *((n,) for n in self.given)]
+        for *section, name in (*keys, *(("arguments", n) for n in self.arguments)):
             if takes and name not in takes:
-                raise UsageError(
-                    f"{type(module).__name__}.forward takes no {name!r}",
-                    where=str(self.path),
-                    mend=did_you_mean(name, takes),
-                )
+                message = f"{type(module).__name__}.forward takes no {name!r}"
+                where = _place(self.path, self.lines, (*section, name))
+                raise UsageError(message, where=where, mend=did_you_mean(name, takes))
 
     def _draw(self, module: nn.Module, index: int, seed: int) -> Tensors:
         request = Request(module, {axis: pair[index] for axis, pair in self.sizes.items()}, seed)
@@ -91,7 +98,11 @@ class Override:
     def _tensor(self, name: str, order: TensorOrder, request: Request) -> Tensor:
         shape = tuple(size if isinstance(size, int) else request.sizes[size] for size in order.shape)
         if math.prod(shape) > MOST_ELEMENTS:
-            raise UsageError(f"{name} would have {math.prod(shape):,} elements", where=str(self.path))
+            raise UsageError(
+                f"too large: {name} would have {math.prod(shape):,} elements",
+                where=_place(self.path, self.lines, ("tensors", name, "shape")),
+                mend=f"at most {MOST_ELEMENTS:,}",
+            )
         if order.dtype is torch.bool:
             return request.integers(name, shape, 0, 2).bool()
         if order.dtype.is_floating_point:
@@ -104,12 +115,20 @@ def _axis_names(name: str, shape: tuple[str | int, ...]) -> tuple[str, ...]:
     return tuple(size if isinstance(size, str) else f"{name}_{i}" for i, size in enumerate(shape))
 
 
+def _place(path: Path, lines: Lines, keys: tuple[str, ...]) -> str:
+    """FILE:LINE: KEY, with the line of the key or of what it stands in."""
+    line = next((lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in lines), 1)
+    return f"{path}:{line}: {'.'.join(keys)}" if lines else f"{path}: {'.'.join(keys)}"
+
+
 def load_override(path: Path) -> Override:
     """Read and check an override. Raises UsageError with file, line, key and the nearest valid name."""
     if path.suffix == ".safetensors":
         return _given(path)
     if path.suffix not in {".yaml", ".yml"}:
-        raise UsageError(f"{path.suffix or 'no suffix'} is not a kind of inputs", where=str(path), mend="use .yaml or .safetensors")
+        raise UsageError(
+            f"{path.suffix or 'no suffix'} is not a kind of inputs", where=str(path), mend="use .yaml or .safetensors"
+        )
     return _Reader(path).read()
 
 
@@ -128,16 +147,14 @@ class _Reader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lines: dict[tuple[str, ...], int] = {}
+        self.lines: Lines = {}
 
     def read(self) -> Override:
         document = self._parse()
         self._only(document, _KEYS, ())
         sizes = {axis: self._pair(axis, pair) for axis, pair in self._mapping(document, "sizes").items()}
-        tensors = {
-            name: self._order(name, order, sizes) for name, order in self._mapping(document, "tensors").items()
-        }
-        return Override(self.path, tensors, sizes, self._arguments(document))
+        tensors = {name: self._order(name, order, sizes) for name, order in self._mapping(document, "tensors").items()}
+        return Override(self.path, tensors, sizes, self._arguments(document), lines=self.lines)
 
     def _arguments(self, document: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self._mapping(document, "arguments")
@@ -153,17 +170,21 @@ class _Reader:
             if self.path.stat().st_size > MOST_BYTES:
                 raise UsageError("the file is larger than 1 MB", where=str(self.path))
             text = self.path.read_text(encoding="utf-8")
-            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-                raise UsageError("YAML aliases are not read here", where=str(self.path), mend="write the value out")
+            for event in yaml.parse(text, Loader=yaml.SafeLoader):
+                if isinstance(event, yaml.AliasEvent):
+                    line = event.start_mark.line + 1 if event.start_mark else 1
+                    where = f"{self.path}:{line}: *{event.anchor}"
+                    raise UsageError("YAML aliases are not read here", where=where, mend="write the value out")
             node = yaml.compose(text, Loader=yaml.SafeLoader)
             document = yaml.safe_load(text)
         except yaml.MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
             raise UsageError(f"not YAML: {error.problem}", where=f"{self.path}:{line}") from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
             raise UsageError(f"cannot be read: {error}", where=str(self.path)) from error
         if not isinstance(document, dict):
-            raise UsageError("must be a mapping", where=str(self.path), mend=f"keys: {', '.join(_KEYS)}")
+            line = node.start_mark.line + 1 if node is not None else 1
+            raise UsageError("must be a mapping", where=f"{self.path}:{line}", mend=f"keys: {', '.join(_KEYS)}")
         self._remember(node, ())
         return document
 
@@ -175,8 +196,7 @@ class _Reader:
                 self._remember(value, here)
 
     def _error(self, message: str, *keys: str, mend: str | None = None) -> UsageError:
-        line = next((self.lines[keys[:n]] for n in range(len(keys), 0, -1) if keys[:n] in self.lines), 1)
-        return UsageError(message, where=f"{self.path}:{line}: {'.'.join(keys)}", mend=mend)
+        return UsageError(message, where=_place(self.path, self.lines, keys), mend=mend)
 
     def _only(self, mapping: Mapping[Any, Any], valid: tuple[str, ...], path: tuple[str, ...]) -> None:
         for key in mapping:
@@ -184,7 +204,9 @@ class _Reader:
                 raise self._error(f"unknown key {str(key)!r}", *path, str(key), mend=did_you_mean(str(key), valid))
 
     def _mapping(self, document: Mapping[str, Any], key: str) -> dict[str, Any]:
-        value = document.get(key) or {}
+        value = document.get(key)
+        if value is None:
+            return {}
         if not isinstance(value, dict):
             raise self._error("must be a mapping", key)
         for name in value:
@@ -194,7 +216,9 @@ class _Reader:
 
     def _pair(self, axis: str, pair: Any) -> tuple[int, int]:
         if not isinstance(pair, list) or len(pair) != 2 or not all(_is_length(size) for size in pair):
-            raise self._error("must be two lengths of at least 1", "sizes", axis, mend="e.g. [8, 13]")
+            bounds = f"must be two lengths from 1 to {MOST_LENGTH:,}"
+            too_large = isinstance(pair, list) and any(_is_too_large(size) for size in pair)
+            raise self._error(f"too large: {bounds}" if too_large else bounds, "sizes", axis, mend="e.g. [8, 13]")
         return pair[0], pair[1]
 
     def _order(self, name: str, order: Any, sizes: Mapping[str, tuple[int, int]]) -> TensorOrder:
@@ -213,7 +237,11 @@ class _Reader:
             raise self._error("must be a list of axis names and lengths", *at, "shape", mend="e.g. [batch, 16]")
         for size in shape:
             if isinstance(size, str) and size not in sizes:
-                raise self._error(f"no size for axis {size!r}", *at, "shape", mend=did_you_mean(size, sizes))
+                mend = f"add sizes: {{{size}: [1, 2]}}"
+                mend = f"did you mean {guess!r}? Else {mend}" if (guess := nearest(size, sizes)) else mend
+                raise self._error(f"no size for axis {size!r}", *at, "shape", mend=mend)
+            if _is_too_large(size):
+                raise self._error("a length is too large", *at, "shape", mend=f"at most {MOST_LENGTH:,}")
             if not isinstance(size, str) and not _is_length(size):
                 raise self._error(f"{size!r} is neither an axis nor a length", *at, "shape")
         return tuple(shape)
@@ -222,13 +250,19 @@ class _Reader:
         ends = []
         for key, default in (("low", 0), ("high", 1)):
             value = order.get(key, default)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-                raise self._error(f"{value!r} is not a number", *at, key)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST_VALUE:
+                raise self._error(f"must be a number between ±{MOST_VALUE:g}", *at, key)
             ends.append(value)
         if ends[0] >= ends[1]:
-            raise self._error(f"low ({ends[0]}) must be below high ({ends[1]})", *at, "high" if "high" in order else "low")
+            raise self._error(
+                f"low ({ends[0]}) must be below high ({ends[1]})", *at, "high" if "high" in order else "low"
+            )
         return ends[0], ends[1]
 
 
 def _is_length(size: Any) -> bool:
-    return isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= 1 << 20
+    return isinstance(size, int) and not isinstance(size, bool) and 1 <= size <= MOST_LENGTH
+
+
+def _is_too_large(size: Any) -> bool:
+    return isinstance(size, int) and size > MOST_LENGTH

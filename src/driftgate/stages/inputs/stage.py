@@ -41,10 +41,10 @@ def _made(job: Job, loaded: Loaded, override: Override | None) -> ModelInputs:
         base = from_user(loaded.inputs, loaded.module, where=job.entry.ref)
         return override.apply(loaded.module, base, seed) if override else base
     if job.entry.scheme == "python":
-        if override is None:
+        if override is None or not override.tensors:
             raise UsageError(
                 f"{job.entry.ref} returned a module without inputs",
-                mend=f"return (module, inputs), or write inputs/{job.entry.slug}.yaml",
+                mend=f"return (module, inputs), or write tensors into inputs/{job.entry.slug}.yaml",
             )
         return override.apply(loaded.module, None, seed)
     sizes = override.sizes if override else None

@@ -62,4 +62,6 @@ def boxes(request: Request) -> Made:
 
 def hidden_states(request: Request) -> Made:
     width = request.setting("hidden_size", "encoder_hidden_size", "d_model", default=32)
-    return Made(request.normal("hidden_states", (request.batch, request.sizes["sequence"], width)), "config.hidden_size")
+    return Made(
+        request.normal("hidden_states", (request.batch, request.sizes["sequence"], width)), "config.hidden_size"
+    )

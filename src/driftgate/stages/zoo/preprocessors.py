@@ -83,7 +83,9 @@ def _image_processor(config: PretrainedConfig) -> Any:
     vision = getattr(config, "vision_config", config)
     side = getattr(vision, "image_size", None) or getattr(config, "image_size", None) or _SMALL_IMAGE
     side = int(side[0] if isinstance(side, list | tuple) else side)
-    sizes = {field: _resized(getattr(maker, field), side) for field in ("size", "crop_size") if getattr(maker, field, None)}
+    sizes = {
+        field: _resized(getattr(maker, field), side) for field in ("size", "crop_size") if getattr(maker, field, None)
+    }
     geometry = {field: getattr(vision, name, None) for field, name in _GEOMETRY.items() if hasattr(maker, field)}
     return maker(**sizes, **{field: value for field, value in geometry.items() if isinstance(value, int)})
 

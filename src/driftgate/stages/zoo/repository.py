@@ -50,7 +50,9 @@ def build_reference(entry: LockEntry, folder: Path, seed: int = 0) -> None:
         if entry.library == "timm":
             _save_timm(build_timm(entry.family, seed), entry.family, temporary)
         else:
-            row = ZooModel(entry.family, entry.family, entry.architecture, entry.task, entry.modality, "built on demand")
+            row = ZooModel(
+                entry.family, entry.family, entry.architecture, entry.task, entry.modality, "built on demand"
+            )
             save(build(entry.family, entry.architecture, seed), temporary, row)
 
 

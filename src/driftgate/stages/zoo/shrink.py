@@ -146,7 +146,9 @@ def keep_ids_in_range(config: PretrainedConfig) -> None:
     One old id becomes one new id over the whole tree, so that an image token means the same to parent and child.
     """
     tree = [config, *_children(config)]
-    vocabulary = min((size for node in tree if isinstance(size := getattr(node, "vocab_size", None), int)), default=None)
+    vocabulary = min(
+        (size for node in tree if isinstance(size := getattr(node, "vocab_size", None), int)), default=None
+    )
     if vocabulary is None:
         return
     holders = [(node, name, value) for node in tree for name, value in _ids_of(node)]

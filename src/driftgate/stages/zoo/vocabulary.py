@@ -86,7 +86,9 @@ def _specials(config: PretrainedConfig, text: PretrainedConfig, kind: Kind) -> S
     roles: dict[str, str] = {}
     by_id: dict[int, str] = {}
     for role, fields in {**{r: (f,) for r, f in _FIELDS.items()}, **_MEDIA}.items():
-        number = next((n for n in (_first_id(node, f) for node in (text, config) for f in fields) if n is not None), None)
+        number = next(
+            (n for n in (_first_id(node, f) for node in (text, config) for f in fields) if n is not None), None
+        )
         if number is not None and 0 <= number < text.vocab_size:
             roles[role] = by_id.setdefault(number, f"<{role.removesuffix('_token')}>")
     free = (number for number in range(text.vocab_size) if number not in by_id)

@@ -1,15 +1,13 @@
-"""The command that repeats a cell, ready to paste."""
+"""What a command that the report shows calls its run."""
 
 from __future__ import annotations
 
-import shlex
+from driftgate.machine.store import RunStore
 
-from driftgate.core.records import Cell
+USUAL_FOLDER = "outputs"
+"""Where `--run` looks for an id, unless told otherwise."""
 
 
-def repeat_command(run_id: str, cell: Cell) -> str:
-    """`driftgate STAGE --run RUN --model SLUG [--target T]`, quoted for a shell."""
-    words = ["driftgate", cell.stage, "--run", run_id, "--model", cell.model]
-    if cell.target:
-        words += ["--target", cell.target]
-    return shlex.join(words)
+def name_for_commands(store: RunStore) -> str:
+    """The run's id, or its folder's path where `--run ID` would not find it."""
+    return store.run_id if store.root.parent.name == USUAL_FOLDER else str(store.root)

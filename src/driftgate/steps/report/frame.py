@@ -19,15 +19,17 @@ from driftgate.core.records import (
     StageRecord,
 )
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.commands import name_for_commands
 
 STAGES = ("pull", "inputs", "explain", "export", "infer", "drift")
 
 
 @dataclass(frozen=True)
 class Frame:
-    """The documents around the records: plan, lock, and what the gate wrote if it has run."""
+    """The documents around the records: plan, lock, and what the gate wrote if it has run. `run` is the run's name in commands."""
 
     run_id: str
+    run: str
     fleet: str
     planned: dict[str, tuple[Cell, ...]]
     entries: dict[str, LockEntry]
@@ -45,6 +47,7 @@ class Frame:
         manifest = store.manifest() if store.has("run.json") else None
         return cls(
             run_id=store.run_id,
+            run=name_for_commands(store),
             fleet=plan.fleet,
             planned={slug: tuple(cells) for slug, cells in planned.items()},
             entries={e.slug: e for e in store.lock().models} if store.has("models.lock.json") else {},

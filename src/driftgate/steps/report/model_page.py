@@ -15,8 +15,8 @@ from driftgate.core.records import (
     StageRecord,
     TensorDrift,
 )
+from driftgate.core.rules.base import repeat_command
 from driftgate.machine.store import RunStore
-from driftgate.steps.report.commands import repeat_command
 from driftgate.steps.report.frame import Frame, ModelCells
 from driftgate.steps.report.latency import latency_rows, scale_end
 from driftgate.steps.report.marks import Square
@@ -84,7 +84,7 @@ def _view(frame: Frame, cell: Cell, record: StageRecord | None, row: Row, here: 
         record=record,
         square=row.squares[cell.name],
         expected=frame.expected.get((cell.model, cell.name)),
-        command=repeat_command(frame.run_id, cell),
+        command=repeat_command(frame.run, cell),
         record_file=_among(f"{cell.name}.json", here),
         log=_among(f"{cell.name}.log", here),
         details=_details(record),
