@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from driftgate.cli import Terminated
+from driftgate.cli import Terminated, run_command
 from driftgate.core.expectations import Expectations
 from driftgate.core.records import Lock, LockEntry, Plan, Severity, Unpinned
 from driftgate.core.rules.base import Case, repeat_command
