@@ -17,7 +17,7 @@ EVIL_NAMES = (f"hf:acme/{SCRIPT}", "hf:acme/../../etc/passwd", "python:it's:{{7*
 @pytest.fixture(scope="module")
 def fleet(tmp_path_factory):
     """Every story once, those of one kind expected, with its report."""
-    store = synthetic_run(tmp_path_factory.mktemp("run"), stories=tuple(Story), expected=(Story.DRIFT,))
+    store = synthetic_run(tmp_path_factory.mktemp("run") / "outputs", stories=tuple(Story), expected=(Story.DRIFT,))
     build_report(store)
     return store
 
