@@ -38,7 +38,9 @@ def test_the_first_line_of_the_summary_is_the_verdict(tmp_path):
 
 
 def test_a_summary_has_findings_with_their_command_then_the_table_worst_first(tmp_path):
-    store = synthetic_run(tmp_path / "outputs", models=4, stories=(Story.CLEAN, Story.BREAKS, Story.CLEAN, Story.UNSUPPORTED))
+    store = synthetic_run(
+        tmp_path / "outputs", models=4, stories=(Story.CLEAN, Story.BREAKS, Story.CLEAN, Story.UNSUPPORTED)
+    )
     text = summary_markdown(store)
     findings, _, table = text.partition("### Models × stages")
     slug = store.lock().models[3].slug

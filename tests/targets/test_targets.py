@@ -12,8 +12,9 @@ import torch
 from onnx import TensorProto, helper
 
 from driftgate.core.errors import StageFailure
+from driftgate.core.needs import reads_onnx
 from driftgate.core.verdicts import FailureKind
-from driftgate.targets import TARGETS, needs_own_process, reads_onnx
+from driftgate.targets import TARGETS, needs_own_process
 from driftgate.targets.base import Plan, Target
 from driftgate.targets.onnx_runtime import OrtCpu
 from driftgate.targets.timing import StoppingRule
