@@ -12,6 +12,7 @@ import click
 from driftgate.cli import options
 from driftgate.core.errors import ExitCode, UsageError
 from driftgate.core.references import SCHEMES
+from driftgate.core.text import plural
 from driftgate.core.verdicts import KIND_FACTS
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _seconds(cells: tuple[Cell, ...], settings: Settings) -> float:
 def _exit_code(lock: Lock) -> ExitCode:
     """What a run would end with for the models that cannot be pinned: the machinery's trouble goes before theirs."""
     kinds = [entry.problem.kind for entry in lock.models if entry.problem is not None]
+    if kinds:
+        click.echo(f"driftgate: {plural(len(kinds), 'model')} cannot be pinned ({kinds[0].value})", err=True)
     if any(KIND_FACTS[kind].machinery for kind in kinds):
         return ExitCode.MACHINERY
     return ExitCode.REGRESSIONS if kinds else ExitCode.FINE

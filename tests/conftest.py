@@ -1,0 +1,12 @@
+"""What holds for all tests: generated examples are the same in every run, so that a red build is news.
+
+`HYPOTHESIS_PROFILE=explore python -m pytest …` draws new ones.
+"""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.register_profile("explore", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
