@@ -11,6 +11,7 @@ from driftgate.core.records import Artifact, Cell, CellResult, LockEntry
 from driftgate.executors.spec import CellStage
 from driftgate.machine.cache import CellCache, cell_key
 from driftgate.machine.files import sha256_of
+from driftgate.machine.jobs import given_inputs
 from driftgate.machine.settings import Settings
 
 Files = tuple[tuple[str, str], ...]
@@ -64,8 +65,3 @@ class Shelf:
         for artifact in artifacts:
             if self.places.cells is not None and not (folder / artifact.name).is_file():
                 self.places.cells.restore(artifact, folder)
-
-
-def given_inputs(folder: Path, slug: str) -> tuple[Path, ...]:
-    """The files that a person provides for a model: `SLUG.yaml`, `SLUG.safetensors`."""
-    return tuple(path for ending in ("yaml", "safetensors") if (path := folder / f"{slug}.{ending}").is_file())

@@ -45,6 +45,11 @@ class Job(Record):
         return self.store.model_folder(self.cell.model)
 
 
+def given_inputs(folder: Path, slug: str) -> tuple[Path, ...]:
+    """The files that a person provides for a model; the first one counts: the tensors themselves, then how to draw them."""
+    return tuple(path for ending in ("safetensors", "yaml") if (path := folder / f"{slug}.{ending}").is_file())
+
+
 class Bench(Protocol):
     """What the worker offers to a stage."""
 

@@ -74,14 +74,17 @@ def code(text: str) -> str:
 
 
 def _findings(view: Overview) -> Iterator[str]:
-    findings = view.frame.findings
-    if not findings:
+    lines = [_finding(finding) for finding in view.frame.findings]
+    return _section("Findings", lines, _FINDINGS, "more finding", where=", in `findings.json`")
+
+
+def _section(title: str, lines: list[str], most: int, more: str, where: str = "") -> Iterator[str]:
+    """A heading and at most so many of the lines, with a line that counts the others; nothing without lines."""
+    if not lines:
         return
-    lines = [_finding(finding) for finding in findings[:_FINDINGS]]
-    if len(findings) > _FINDINGS:
-        lines.append(f"- … and {units.plural(len(findings) - _FINDINGS, 'more finding')}, in `findings.json`")
-    yield "### Findings"
-    yield "\n".join(lines)
+    rest = [f"- … and {units.plural(len(lines) - most, more)}{where}"] if len(lines) > most else []
+    yield f"### {title}"
+    yield "\n".join([*lines[:most], *rest])
 
 
 def _finding(finding: Finding) -> str:
@@ -90,14 +93,8 @@ def _finding(finding: Finding) -> str:
 
 
 def _expected(view: Overview) -> Iterator[str]:
-    causes = [cause for cause in view.causes if cause.expected]
-    if not causes:
-        return
-    lines = [_excuse(cause) for cause in causes[:_EXPECTED]]
-    if len(causes) > _EXPECTED:
-        lines.append(f"- … and {units.plural(len(causes) - _EXPECTED, 'more cause')}")
-    yield "### Failed as expected"
-    yield "\n".join(lines)
+    lines = [_excuse(cause) for cause in view.causes if cause.expected]
+    return _section("Failed as expected", lines, _EXPECTED, "more cause")
 
 
 def _excuse(cause: Cause) -> str:

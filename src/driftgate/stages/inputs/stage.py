@@ -7,7 +7,7 @@ from pathlib import Path
 from driftgate.core.errors import StageFailure, UsageError
 from driftgate.core.records import InputsPayload, InputTensor
 from driftgate.core.verdicts import FailureKind
-from driftgate.machine.jobs import Bench, Job
+from driftgate.machine.jobs import Bench, Job, given_inputs
 from driftgate.stages.inputs.contents import ModelInputs, from_user, save_inputs
 from driftgate.stages.inputs.maker import make_inputs
 from driftgate.stages.inputs.override import Override, load_override
@@ -18,7 +18,7 @@ def inputs(job: Job, bench: Bench) -> InputsPayload:
     """Make and save the inputs of the job's model in two sizes."""
     del bench
     loaded = load_job(job)
-    path = given_file(job.inputs, job.cell.model)
+    path = next(iter(given_inputs(job.inputs, job.cell.model)), None)
     try:
         override = load_override(path) if path else None
         made = _made(job, loaded, override)
@@ -26,11 +26,6 @@ def inputs(job: Job, bench: Bench) -> InputsPayload:
         raise StageFailure(FailureKind.CONFIG, str(error)) from error
     save_inputs(job.work, made)
     return _payload(made, loaded, path)
-
-
-def given_file(folder: Path, slug: str) -> Path | None:
-    """What a person provides for the model: the tensors themselves, or how to draw them."""
-    return next((p for ending in ("safetensors", "yaml") if (p := folder / f"{slug}.{ending}").is_file()), None)
 
 
 def _made(job: Job, loaded: Loaded, override: Override | None) -> ModelInputs:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from driftgate.core import text
+
+plural = text.plural
+
 _TIMES = ((1e-6, "ns", 1e-9), (1e-3, "µs", 1e-6), (1.0, "ms", 1e-3), (120.0, "s", 1.0))
 _SIZES = ((1e3, "B", 1.0), (1e6, "KB", 1e3), (1e9, "MB", 1e6), (1e12, "GB", 1e9))
 NONE = "–"
@@ -52,11 +56,6 @@ def ratio(value: float | None) -> str:
     if value is None:
         return NONE
     return "1" if value == 1 else f"{value:.9f}".rstrip("0").rstrip(".") if 1e-9 < 1 - value < 1 else f"{value:.6g}"
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 cell`, `2 cells`, `1,024 cells`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _digits(value: float) -> str:
