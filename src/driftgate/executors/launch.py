@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from driftgate.core.errors import MachineryError
-from driftgate.machine.isolation.family import children, is_dying, kill_descendants
+from driftgate.machine.isolation.family import children, is_done, kill_descendants, resident_bytes
 from driftgate.machine.isolation.line import Line
 from driftgate.machine.isolation.linux import become_subreaper
 from driftgate.machine.isolation.log import clean
@@ -38,6 +38,7 @@ class Launcher:
         self._was_subreaper = become_subreaper()
         self._fresh: dict[int, subprocess.Popen[bytes]] = {}
         self.guardians: set[int] = set()
+        self._nameless: set[int] = set()
         self._server: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._started = 0.0
@@ -151,13 +152,14 @@ class Launcher:
         self._sweep()
 
     def _sweep(self) -> None:
-        """Kill what is ours and has no guardian. A process that is just dying hands its children on only when it is done: while
-        there was one before a look, another look is needed."""
+        """Kill what is ours and has no guardian. Whose a dying process was can't be told any more, and it hands its children on only
+        when it is done: while one was met that had not been done before the look, another look is needed."""
         give_up = time.monotonic() + PATIENCE_SECONDS
         while True:
-            dying = any(is_dying(pid) for pid in children(os.getpid()))
+            done = {pid for pid in children(os.getpid()) if is_done(pid)}
+            self._nameless.clear()
             kill_descendants(spare=lambda pid: pid in self.guardians or not self._is_ours(pid))
-            if not dying or time.monotonic() > give_up:
+            if self._nameless <= done or time.monotonic() > give_up:
                 return
             time.sleep(_PAUSE_SECONDS)
 
@@ -177,9 +179,12 @@ class Launcher:
         if pid in self._fresh or pid == self.server:
             return False
         try:
-            return f"{_MARK}={self._mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+            environment = Path(f"/proc/{pid}/environ").read_bytes()
         except (FileNotFoundError, ProcessLookupError, PermissionError):
-            return False
+            environment = b""
+        if not environment and not resident_bytes(pid):
+            self._nameless.add(pid)
+        return f"{_MARK}={self._mark}".encode() in environment
 
 
 def _end(process: subprocess.Popen[bytes], patience: float) -> None:

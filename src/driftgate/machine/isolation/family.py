@@ -51,13 +51,13 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
-def is_dying(pid: int) -> bool:
-    """Whether a process has given its memory back and is not done yet: its children are still to be handed on."""
+def is_done(pid: int) -> bool:
+    """Whether a process has ended, and handed its children on; only its status is still to be fetched."""
     try:
         state = _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()[0]
     except _GONE:
-        return False
-    return state not in {b"Z", b"X"} and resident_bytes(pid) == 0
+        return True
+    return state in {b"Z", b"X"}
 
 
 def proportional_bytes(pids: Iterable[int]) -> int:
