@@ -219,7 +219,7 @@ class Conductor:
         return Task(
             id=work.name,
             job=job,
-            function=stage.function,
+            function=stage.function_of(attempt.part),
             fresh=stage.fresh(cell, entry),
             time_limit=self._settings.limits.time,
             memory_limit=self._settings.limits.memory,
@@ -239,7 +239,7 @@ class Conductor:
         attempt.results.append((end.task.job.part or "", result, end.duration_s))
         stage = self._stages[attempt.cell.stage]
         more = len(attempt.results) < len(attempt.parts)
-        if more and (failure is not None or stage.every_part(self._settings)):
+        if more and (stage.goes_on(result) or stage.every_part(self._settings)):
             attempt.tries = 1
             self._enqueue(attempt, -1)
             return

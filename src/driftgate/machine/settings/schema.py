@@ -78,6 +78,14 @@ class ExportSettings(Section):
     opset: Annotated[int, Field(ge=18, le=26)] | None = None
 
 
+class DriftSettings(Section):
+    """How outputs are judged, and whether the node where a drift begins is looked for."""
+
+    culprit: bool = True
+    fp64: bool = Field(False, description="true = the reference once more in fp64: the error that it carries itself")
+    tolerances: Name | None = Field(None, description="path of tolerances.yaml, relative to this file")
+
+
 class LatencySettings(Section):
     """How long to measure: until the interval of p50 is within ±precision, or the budget is used up."""
 
@@ -117,6 +125,7 @@ class Settings(Section):
     reference: Name = "torch-eager-cpu"
     explain: ExplainSettings = ExplainSettings()
     export: ExportSettings = ExportSettings()
+    drift: DriftSettings = DriftSettings()
     latency: LatencySettings = LatencySettings()
     limits: LimitSettings = LimitSettings()
     keep: KeepSettings = KeepSettings()
