@@ -1,26 +1,28 @@
-"""What is known not to pass: rows of `expectations.yaml`, each with a reason."""
+"""What is known: rows of `expectations.yaml`, each with a reason. A row with a `kind` names a cell that does not pass, one with a
+`rule` a finding that somebody accepted."""
 
 from __future__ import annotations
 
 from datetime import date
 from fnmatch import fnmatchcase
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from driftgate.core.errors import did_you_mean
-from driftgate.core.records import PAYLOADS, Record, StageRecord
+from driftgate.core.records import PAYLOADS, Finding, Record, StageRecord
 from driftgate.core.verdicts import FailureKind
 
 
 class Expectation(Record):
-    """One row. `model` is a slug or a reference and may hold `*`; `stage`, `target` and `kind` narrow it down;
+    """One row. `model` is a slug or a reference and may hold `*`; `stage`, `target` and `kind` (or `rule`) narrow it down;
     `fingerprint` ties it to one cause; after `until` it no longer holds."""
 
     model: str = Field(min_length=1)
     stage: str
     target: str | None = None
     variant: str | None = None
-    kind: FailureKind
+    kind: FailureKind | None = None
+    rule: str | None = None
     fingerprint: str | None = None
     reason: str = Field(min_length=1)
     until: date | None = None
@@ -31,6 +33,17 @@ class Expectation(Record):
         if stage not in PAYLOADS:
             raise ValueError(f"there is no stage {stage!r}; {did_you_mean(stage, PAYLOADS)}")
         return stage
+
+    @model_validator(mode="after")
+    def _a_kind_or_a_rule(self) -> Expectation:
+        if (self.kind is None) == (self.rule is None):
+            raise ValueError("a row has a `kind` (how a cell fails) or a `rule` (which finding is accepted), and not both")
+        return self
+
+    @property
+    def what(self) -> str:
+        """The kind of failure, or the rule, that it is about."""
+        return self.kind.value if self.kind else str(self.rule)
 
     def is_about(self, record: StageRecord) -> bool:
         """Whether the row names this cell, whatever became of it."""
@@ -53,6 +66,18 @@ class Expectation(Record):
             and not self.is_over(today)
         )
 
+    def accepts(self, finding: Finding, today: date) -> bool:
+        """Whether somebody accepted this finding, and the row still holds."""
+        return (
+            self.rule == finding.rule
+            and any(name == self.model or fnmatchcase(name, self.model) for name in (finding.model or "", finding.ref or ""))
+            and self.stage == finding.stage
+            and self.target in {None, finding.target}
+            and self.variant in {None, finding.variant}
+            and self.fingerprint in {None, finding.fingerprint}
+            and not self.is_over(today)
+        )
+
     def is_over(self, today: date) -> bool:
         """Whether `until` has passed."""
         return self.until is not None and today > self.until
@@ -66,3 +91,7 @@ class Expectations(Record):
     def explaining(self, record: StageRecord, today: date) -> Expectation | None:
         """The first row that explains why this cell did not pass."""
         return next((row for row in self.expectations if row.explains(record, today)), None)
+
+    def accepting(self, finding: Finding, today: date) -> Expectation | None:
+        """The first row by which this finding is accepted."""
+        return next((row for row in self.expectations if row.accepts(finding, today)), None)

@@ -19,8 +19,13 @@ def expectations_in(store: RunStore) -> Expectations:
 
 
 def load_expectations(path: Path) -> Expectations:
-    """The rows of the file, a list or a mapping with the key `expectations`. Raises UsageError."""
-    document = load_yaml(read_text(path), name=str(path))
+    """The rows of the file. Raises UsageError."""
+    return expectations_from(read_text(path), name=str(path))
+
+
+def expectations_from(text: str, name: str) -> Expectations:
+    """The rows of a text, a list or a mapping with the key `expectations`. Raises UsageError; `name` is where the text is from."""
+    document = load_yaml(text, name=name)
     if isinstance(document.data, list):
         lines = {("expectations", *position): line for position, line in document.lines.items()}
         document = Document(document.name, {"expectations": document.data}, lines)

@@ -1,18 +1,21 @@
 """gate: judge a run. Writes findings.json, junit.xml, summary.md and the verdict into run.json.
 
-Without a history, `expectations.yaml` alone says what may fail: an unexpected cell that did not pass is a finding. Every planned cell
-that has no record gets one that says so: nothing vanishes.
+Without a baseline, `expectations.yaml` alone says what may fail: an unexpected cell that did not pass is a finding. With one, what is not
+as it was is a finding, and what failed then as it fails now is known. Every planned cell that has no record gets one that says so:
+nothing vanishes.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 from driftgate.core.errors import DamagedRecordError, ExitCode
 from driftgate.core.expectations import Expectations
+from driftgate.core.gate_settings import GateSettings
 from driftgate.core.needs import upstream
 from driftgate.core.records import (
     Cell,
@@ -32,6 +35,7 @@ from driftgate.machine.expectations import NAME, expectations_in, load_expectati
 from driftgate.machine.provenance import agent_name
 from driftgate.machine.store import RunStore
 from driftgate.sinks.junit import junit_xml
+from driftgate.steps.against import Against, gone
 from driftgate.steps.report.commands import name_for_commands
 from driftgate.steps.summary import summary_markdown
 
@@ -40,38 +44,52 @@ SHARED_CAUSES = frozenset({FailureKind.NETWORK, FailureKind.DISK, FailureKind.AU
 `not_run`, which is what an agent leaves that never came; the rest of the run is worth judging then."""
 
 
-def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
-    """Judge every planned cell. `expectations_file` replaces the one that was put into the run when it began."""
+def gate(
+    store: RunStore,
+    expectations_file: Path | None = None,
+    *,
+    against: Against | None = None,
+    settings: GateSettings | None = None,
+    slower: Sequence[Finding] = (),
+) -> Findings:
+    """Judge every planned cell. `expectations_file` replaces the one that was put into the run when it began; `against` is what it is
+    compared with; `slower` are the findings about latencies, which are judged over the whole fleet at once."""
+    settings = settings or GateSettings()
     expectations = _expectations(store, expectations_file)
     _record_what_did_not_run(store)
     manifest = store.manifest()
     today = datetime.now(UTC).date()
     reference = str(manifest.config.get("reference", ""))
     rules: list[Rule] = [RULES.load(name)() for name in RULES.names()]
-    found: list[Finding] = []
+    found: list[Finding] = [*slower, *(_gone(store, manifest.fleet, against) if against else ())]
     expected: dict[Cell, ExpectedFailure] = {}
     counts: Counter[str] = Counter()
     shared: dict[str, Counter[FailureKind | None]] = defaultdict(Counter)
     for record in _planned(store):
-        case = Case(record, manifest.fleet, expectations, today, run=name_for_commands(store))
+        case = _case(record, manifest.fleet, expectations, today, store, settings, against)
         found += [finding for rule in rules for finding in rule.judge(case)]
         found += _without_a_cause(store, case, reference)
         counts[record.verdict.value] += 1
         shared[record.stage][record.failure.kind if record.failure else None] += 1
-        row = expectations.explaining(record, today)
-        if row is not None:
-            expected[record.cell] = ExpectedFailure(
-                model=record.model.slug, cell=record.cell.name, kind=row.kind.value, reason=row.reason
-            )
+        excuse = _excuse(case, against)
+        if excuse is not None:
+            expected[record.cell] = excuse
     broken = list(_broken_machinery(manifest.fleet, shared))
+    heard = [
+        _unless_accepted(finding, expectations, today)
+        for finding in map(partial(_as_severe_as, settings), found)
+        if finding is not None
+    ]
     findings = Findings(
         run_id=store.run_id,
         fleet=manifest.fleet,
-        verdict="error" if broken else "failed" if _is_red(found) else "passed",
+        verdict="error" if broken else "failed" if _is_red(heard) else "passed",
         findings=(
             *broken,
-            *sorted(found, key=lambda f: (list(Severity).index(f.severity), f.model or "", f.stage or "")),
+            *sorted(heard, key=lambda f: (list(Severity).index(f.severity), f.model or "", f.stage or "")),
         ),
+        baseline=against.baseline.run_id if against else None,
+        provenance=tuple(map(str, against.provenance)) if against else (),
     )
     store.write_findings(findings)
     store.write_manifest(
@@ -86,6 +104,73 @@ def gate(store: RunStore, expectations_file: Path | None = None) -> Findings:
     )
     _write_for_others(store, findings, {cell: row.reason for cell, row in expected.items()})
     return findings
+
+
+def _case(
+    record: StageRecord,
+    fleet: str,
+    expectations: Expectations,
+    today: date,
+    store: RunStore,
+    settings: GateSettings,
+    against: Against | None,
+) -> Case:
+    name = name_for_commands(store)
+    if against is None:
+        return Case(record, fleet, expectations, today, name, settings)
+    before, past = against.before(record.cell), against.past(record.cell)
+    return Case(record, fleet, expectations, today, name, settings, before, past, against.same_machine(record))
+
+
+def _excuse(case: Case, against: Against | None) -> ExpectedFailure | None:
+    """Why a failure is no news: a row of the expectations, or the baseline that failed in the same way."""
+    record = case.record
+    row = case.expectations.explaining(record, case.today)
+    if row is not None:
+        kind, reason = row.what, row.reason
+    elif against is not None and case.is_known and record.failure is not None:
+        kind, reason = record.failure.kind.value, f"failed in the same way in {against.baseline.run_id}"
+    else:
+        return None
+    return ExpectedFailure(model=record.model.slug, cell=record.cell.name, kind=kind, reason=reason)
+
+
+def _as_severe_as(settings: GateSettings, finding: Finding) -> Finding | None:
+    """The finding with the severity that gate.yaml gives its rule; None where that is `off`."""
+    severity = settings.severity(finding.rule, finding.severity)
+    return None if severity is None else finding.model_copy(update={"severity": severity})
+
+
+def _unless_accepted(finding: Finding, expectations: Expectations, today: date) -> Finding:
+    """What somebody accepted is still told, as news with the reason."""
+    row = expectations.accepting(finding, today)
+    return finding if row is None else finding.model_copy(update={"severity": Severity.INFO, "accepted": row.reason})
+
+
+def _gone(store: RunStore, fleet: str, against: Against) -> Iterator[Finding]:
+    """Cells that the baseline had and this run does not plan: one finding for a model that left, else one a cell."""
+    planned = store.plan().cells
+    models = {cell.model for cell in planned}
+    left = dict.fromkeys(cell.model for cell in gone(against, planned) if cell.model not in models)
+    for slug in left:
+        sentence = f"{slug} is no longer in the fleet"
+        yield _missing(fleet, Cell(model=slug, stage="pull"), Severity.WARNING, sentence)
+    for cell in gone(against, planned):
+        if cell.model in models:
+            yield _missing(fleet, cell, Severity.ERROR, f"{cell.name} of {cell.model} is missing: the baseline has it")
+
+
+def _missing(fleet: str, cell: Cell, severity: Severity, sentence: str) -> Finding:
+    return Finding(
+        id=finding_id("missing_cell", fleet, cell.model, cell.stage, cell.target, cell.variant, ""),
+        rule="missing_cell",
+        severity=severity,
+        model=cell.model,
+        stage=cell.stage,
+        target=cell.target,
+        variant=cell.variant,
+        sentence=sentence,
+    )
 
 
 def exit_code(findings: Findings) -> ExitCode:

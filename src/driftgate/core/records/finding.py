@@ -18,7 +18,8 @@ class Severity(StrEnum):
 
 
 class Finding(Record):
-    """One thing that is new and real. `model`, `stage`, `target` and `variant` name the cell, None where it is of the run."""
+    """One thing that is new and real. `model` (a slug; `ref` is its reference), `stage`, `target` and `variant` name the cell, None where
+    it is of the run; `fingerprint` tells two of the same rule and cell apart; `accepted` is the reason for which somebody lives with it."""
 
     id: str
     rule: str
@@ -33,16 +34,23 @@ class Finding(Record):
     evidence: dict[str, Any] = {}
     confirmed: bool | None = None
     repro: str | None = None
+    ref: str | None = None
+    fingerprint: str | None = None
+    accepted: str | None = None
+    owner: str | None = None
 
 
 class Findings(Record):
-    """`findings.json`. `verdict` is passed, failed (regressions) or error (the machinery failed)."""
+    """`findings.json`. `verdict` is passed, failed (regressions) or error (the machinery failed). `baseline` is the run that this one was
+    compared with, None if by expectations alone; `provenance` what differs between the two, one `torch 2.12.0 → 2.13.0` each."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
     fleet: str
     verdict: str
     findings: tuple[Finding, ...]
+    baseline: str | None = None
+    provenance: tuple[str, ...] = ()
 
 
 def finding_id(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from typing import Any, Protocol
 
 from driftgate.core.expectations import Expectations
+from driftgate.core.facts import CellFacts, facts_of
+from driftgate.core.gate_settings import GateSettings
 from driftgate.core.records import Cell, Finding, Severity, StageRecord, finding_id
 
 
@@ -16,7 +19,9 @@ from driftgate.core.records import Cell, Finding, Severity, StageRecord, finding
 class Case:
     """A record under judgement, and what the run expects of it.
 
-    `run` is what a command calls the run: its id by default, a path where the id alone would not be found.
+    `run` is what a command calls the run: its id by default, a path where the id alone would not be found. `before` are the cell's
+    facts in the baseline, None without a baseline or if it had no such cell; `past` the largest value of each number over the
+    nights of the window; `same_machine` tells whether times and memory of both may be compared.
     """
 
     record: StageRecord
@@ -24,6 +29,30 @@ class Case:
     expectations: Expectations
     today: date
     run: str | None = None
+    settings: GateSettings = field(default_factory=GateSettings)
+    before: CellFacts | None = None
+    past: Mapping[str, float] = field(default_factory=dict)
+    same_machine: bool = True
+
+    @cached_property
+    def now(self) -> CellFacts:
+        """The facts of the record."""
+        return facts_of(self.record)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the cell failed in the same way in the baseline."""
+        before, failure = self.before, self.record.failure
+        return (
+            before is not None
+            and failure is not None
+            and (before.kind, before.fingerprint) == (failure.kind, failure.fingerprint)
+        )
+
+    def past_worst(self, number: str) -> float | None:
+        """The largest value that a number (`compile_s`, `max_abs`, …) had in the baseline and the nights of its window."""
+        known = [self.past.get(number), getattr(self.before, number, None)]
+        return max((float(value) for value in known if value is not None), default=None)
 
     @property
     def is_expected(self) -> bool:
@@ -31,7 +60,14 @@ class Case:
         return self.expectations.explaining(self.record, self.today) is not None
 
     def finding(
-        self, rule: str, severity: Severity, sentence: str, *, fingerprint: str = "", **evidence: Any
+        self,
+        rule: str,
+        severity: Severity,
+        sentence: str,
+        *,
+        fingerprint: str = "",
+        baseline: str | None = None,
+        **evidence: Any,
     ) -> Finding:
         """A finding about this cell, with the command that repeats it."""
         record = self.record
@@ -46,9 +82,12 @@ class Case:
             target=record.target,
             variant=record.variant,
             sentence=sentence,
+            baseline=baseline,
             current=record.failure.kind.value if record.failure else record.verdict.value,
             evidence=evidence,
             repro=repeat_command(self.run or record.run_id, record.cell),
+            ref=record.model.ref,
+            fingerprint=fingerprint or None,
         )
 
 

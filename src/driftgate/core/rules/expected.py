@@ -14,14 +14,14 @@ class Outdated:
     def judge(self, case: Case) -> Iterator[Finding]:
         """A warning for each such row: take it out, or look again."""
         for row in case.expectations.expectations:
-            if not row.is_about(case.record) or "*" in row.model:
+            if row.kind is None or not row.is_about(case.record) or "*" in row.model:
                 continue
             cell = f"{case.record.cell.name} of {case.record.model.slug}"
             if case.record.passed:
                 text = (
-                    f"{cell} passes, though it is expected to fail ({row.kind.value}: {row.reason}); take the row out"
+                    f"{cell} passes, though it is expected to fail ({row.what}: {row.reason}); take the row out"
                 )
-                yield case.finding("expectation_outdated", Severity.WARNING, text, fingerprint=row.kind.value)
+                yield case.finding("expectation_outdated", Severity.WARNING, text, fingerprint=row.what)
             elif row.is_over(case.today):
                 text = f"{cell} was expected to fail until {row.until} ({row.reason}); that day has passed"
                 yield case.finding("expectation_outdated", Severity.WARNING, text, fingerprint="over")

@@ -1,0 +1,49 @@
+"""Judging a run from the command line: find its baseline, ask the rules, take the run into the history."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from driftgate.core.records import Findings
+from driftgate.machine.store import RunStore
+
+if TYPE_CHECKING:
+    from driftgate.history.database import Database
+    from driftgate.steps.against import Against
+
+
+def judged(store: RunStore, baseline: str | None, *, expectations: Path | None = None) -> Findings:
+    """The findings of a run, against what `baseline` means (None: by the expectations alone); the history has the run afterwards."""
+    from driftgate.history.database import Database
+    from driftgate.history.importing import import_run
+    from driftgate.machine.gate_settings import gate_settings_in
+    from driftgate.steps.against import headline
+    from driftgate.steps.gate import gate
+    from driftgate.steps.slower import night_of, unconfirmed
+
+    settings, output = gate_settings_in(store), store.root.parent
+    database = Database.at(None, output)
+    against = _against(store, baseline, database)
+    slower = []
+    if against is not None:
+        click.echo(headline(against), err=True)
+        slower = list(unconfirmed(store, night_of(store, against), settings.latency))
+    findings = gate(store, expectations, against=against, settings=settings, slower=slower)
+    import_run(database, store)
+    return findings
+
+
+def _against(store: RunStore, name: str | None, database: Database) -> Against | None:
+    from driftgate.history.baseline import find_baseline
+    from driftgate.steps.against import Against
+
+    if name is None:
+        return None
+    found = find_baseline(name, store.manifest(), database, store.root.parent)
+    if found is None:
+        click.echo(f"no baseline yet ({name}): judged by the expectations alone", err=True)
+        return None
+    return Against.of(found, store.agents(), database)

@@ -1,0 +1,123 @@
+"""What a run is compared with: `last-good`, a run, `git:REF`, or a window of nights.
+
+last-good     the newest run of the same fleet, before this one, that the gate passed
+RUN           an id of the history or its beginning, or the folder of a run
+git:REF       the newest run of that commit of the code under test
+window:N      the last N nights of the same fleet: facts of the newest good one, numbers of all
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from driftgate.core.errors import UsageError
+from driftgate.core.facts import CellFacts, facts_of
+from driftgate.core.records import Agent, Cell, Manifest
+from driftgate.history.database import Database
+from driftgate.history.queries import RunSummary, facts_in, run_named, runs_of, runs_of_commit
+from driftgate.machine.store import RunStore
+
+USUAL_NIGHTS = 90
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The good state: what it was called for, each cell's facts, where they were computed, and the nights whose numbers count."""
+
+    name: str
+    run_id: str
+    agents: tuple[Agent, ...]
+    facts: Mapping[Cell, CellFacts]
+    nights: tuple[RunSummary, ...]
+
+
+def find_baseline(name: str, run: Manifest, database: Database, output: Path) -> Baseline | None:
+    """The baseline that `name` means for this run; None where `last-good` or a window finds nothing yet (a first night).
+
+    Raises UsageError for a name that means nothing, or a run, commit or folder that isn't there.
+    """
+    folder = _folder(name, output)
+    if folder is not None:
+        return _of_folder(name, folder, run)
+    if not database.exists():
+        _refuse_unless_first_night(name)
+        return None
+    with database.reading() as connection:
+        nights = runs_of(connection, fleet=run.fleet, before=run.started_at, most=_length(name))
+        nights = tuple(night for night in nights if night.run_id != run.run_id)
+        chosen = _chosen(connection, name, run, nights)
+        if chosen is None:
+            return None
+        return Baseline(name, chosen.run_id, chosen.agents, facts_in(connection, chosen.number), nights)
+
+
+def _chosen(connection: Connection, name: str, run: Manifest, nights: tuple[RunSummary, ...]) -> RunSummary | None:
+    if name == "last-good":
+        good = runs_of(connection, fleet=run.fleet, before=run.started_at, verdict="passed", most=2)
+        return next((night for night in good if night.run_id != run.run_id), None)
+    if _is_window(name):
+        return next((night for night in nights if night.verdict == "passed"), None) or next(iter(nights), None)
+    if name.startswith("git:"):
+        commit = _commit(name.removeprefix("git:"))
+        found = runs_of_commit(connection, run.fleet, commit)
+        if not found:
+            asked = f"no run of fleet {run.fleet} at {name} ({commit[:12]})"
+            raise UsageError(asked, where="--baseline", mend="see `driftgate history list`")
+        return found[0]
+    return run_named(connection, name, where="--baseline")
+
+
+def _folder(name: str, output: Path) -> RunStore | None:
+    """The run on disk that the name means, if it is a path or an id there."""
+    if name == "last-good" or ":" in name:
+        return None
+    for place in (Path(name), output / name):
+        if (place / "plan.json").is_file() and (place / "run.json").is_file():
+            return RunStore(place)
+    return None
+
+
+def _of_folder(name: str, store: RunStore, run: Manifest) -> Baseline:
+    manifest = store.manifest()
+    if manifest.run_id == run.run_id:
+        raise UsageError("a run cannot be its own baseline", where="--baseline", mend="name an earlier one")
+    found = (facts_of(record) for record in store.records())
+    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in found}, ())
+
+
+def _refuse_unless_first_night(name: str) -> None:
+    if name != "last-good" and not _is_window(name):
+        raise UsageError(
+            f"no baseline {name[:200]!r}: there is no history yet",
+            where="--baseline",
+            mend="`driftgate history import RUN`, or give the folder of a run",
+        )
+
+
+def _is_window(name: str) -> bool:
+    return re.fullmatch(r"window:[1-9]\d{0,3}", name) is not None
+
+
+def _length(name: str) -> int:
+    """How many nights of numbers. Raises UsageError for a window without a length."""
+    if name.startswith("window") and not _is_window(name):
+        raise UsageError(f"{name[:80]!r} is no window", where="--baseline", mend="for example window:30")
+    return int(name.partition(":")[2]) if _is_window(name) else USUAL_NIGHTS
+
+
+def _commit(reference: str) -> str:
+    """The commit that a name of git's means here. Raises UsageError where git doesn't know it."""
+    command = ["git", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{reference}^{{commit}}"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except FileNotFoundError as error:
+        raise UsageError("git is not installed", where="--baseline", mend="name a run instead") from error
+    if answer.returncode != 0:
+        raise UsageError(f"git knows no commit {reference[:80]!r} here", where="--baseline", mend="name a run instead")
+    return answer.stdout.strip()

@@ -1,0 +1,257 @@
+"""The gate with a baseline: what is new is a finding, once; what was so before is not; what is better is told."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from driftgate.core.gate_settings import GateSettings
+from driftgate.core.records import Cell, Finding, Findings, Severity
+from driftgate.core.statistics.night import judge_night
+from driftgate.core.verdicts import FailureKind
+from driftgate.history.baseline import find_baseline
+from driftgate.history.database import Database
+from driftgate.history.importing import import_run
+from driftgate.machine.gate_settings import load_gate_settings
+from driftgate.machine.store import RunStore
+from driftgate.steps.against import Against, headline
+from driftgate.steps.gate import exit_code, gate
+from driftgate.steps.slower import confirmed, night_of, procedure_of
+from driftgate.testing.nights import Plant, breaking_at, failing, next_night, slower
+from driftgate.testing.run_payloads import BREAKS
+from driftgate.testing.runs import Story, synthetic_run
+
+MODELS = tuple(f"zoo:m{number}" for number in range(6))
+EXPLAIN = Cell(model="zoo--m1", stage="explain")
+EXPORT = Cell(model="zoo--m2", stage="export")
+DRIFT = Cell(model="zoo--m3", stage="drift", target="ort-cpu")
+INFER = Cell(model="zoo--m4", stage="infer", target="ort-cpu")
+UPSTREAM = failing(FailureKind.UPSTREAM, "needs export, which ended as unsupported_op")
+PLANTED: Mapping[Cell, Plant] = {
+    EXPLAIN: breaking_at(BREAKS[0]),
+    EXPORT: failing(FailureKind.UNSUPPORTED_OP, "No ONNX function found for <OpOverload(op='aten.unfold_copy')>"),
+    Cell(model="zoo--m2", stage="infer", target="ort-cpu"): UPSTREAM,
+    Cell(model="zoo--m2", stage="drift", target="ort-cpu"): UPSTREAM,
+    DRIFT: failing(FailureKind.OUT_OF_TOLERANCE, "logits is beyond its tolerance", with_payload=True),
+    INFER: slower(1.3),
+}
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> RunStore:
+    """A good night, in the history."""
+    store = synthetic_run(tmp_path / "outputs", names=MODELS, models=6, stories=[Story.CLEAN])
+    import_run(_database(store), store)
+    return store
+
+
+def _database(store: RunStore) -> Database:
+    return Database.at(f"sqlite:///{store.root.parent}/history.sqlite", store.root.parent)
+
+
+def against(store: RunStore, name: str = "last-good") -> Against:
+    baseline = find_baseline(name, store.manifest(), _database(store), store.root.parent)
+    assert baseline is not None
+    return Against.of(baseline, store.agents(), _database(store))
+
+
+def judge(store: RunStore, name: str = "last-good", *more: Finding) -> Findings:
+    return gate(store, against=against(store, name), slower=more)
+
+
+def told(findings: Findings) -> list[tuple[str, str, str]]:
+    return [(one.rule, one.model or "", one.severity.value) for one in findings.findings]
+
+
+class SameMachine:
+    """Launches with 2 % of noise: tonight's builds are as slow as their records say, the baseline's as they were."""
+
+    def __init__(self, before: np.ndarray, now: np.ndarray) -> None:
+        self._before, self._now, self._draw = before, now, np.random.default_rng(7)
+
+    def current(self, series: int, count: int) -> list[float]:
+        return list(self._now[series] * np.exp(self._draw.normal(0, 0.02, count)))
+
+    def in_turn(self, series: int, count: int) -> tuple[list[float], list[float]]:
+        return list(self._before[series] * np.exp(self._draw.normal(0, 0.02, count))), self.current(series, count)
+
+
+def _slowdowns(store: RunStore) -> list[Finding]:
+    night = night_of(store, against(store))
+    machine = SameMachine(np.median(night.window, axis=1), night.tonight)
+    _, outcomes = judge_night(night.window, night.tonight, machine, procedure_of(GateSettings().latency))
+    return list(confirmed(store, night, outcomes, separated=True))
+
+
+def test_four_plants_are_four_findings_and_the_same_night_again_is_none(first: RunStore) -> None:
+    for day in range(1, 13):
+        night = next_night(first, day=day, spread=0.02)
+        judge(night)
+        import_run(_database(night), night)
+    bad = next_night(first, day=13, plant=PLANTED)
+    findings = judge(bad, "last-good", *_slowdowns(bad))
+
+    assert sorted(told(findings)) == [
+        ("drift_beyond_tolerance", "zoo--m3", "error"),
+        ("export_lost", "zoo--m2", "error"),
+        ("latency", "zoo--m4", "error"),
+        ("new_break", "zoo--m1", "error"),
+    ]
+    assert exit_code(findings) == 1
+    cases = ET.parse(bad.root / "junit.xml").getroot().iter("testcase")
+    failed = sorted(f"{case.get('classname')}/{case.get('name')}" for case in cases if case.find("failure") is not None)
+    assert len(failed) == 4
+    (slow,) = [one for one in findings.findings if one.rule == "latency"]
+    assert slow.confirmed
+    assert slow.evidence["ratio"] == pytest.approx(1.3, abs=0.04)
+    assert slow.evidence["launches"] == 14
+    assert "30" in slow.sentence or "29" in slow.sentence or "31" in slow.sentence
+
+    import_run(_database(bad), bad)
+    again = next_night(first, day=14, plant=PLANTED)
+    assert told(judge(again, bad.run_id)) == []
+
+
+def test_a_failure_that_was_there_before_is_known_and_says_so(first: RunStore) -> None:
+    bad = next_night(first, day=1, plant=PLANTED)
+    judge(bad)
+    import_run(_database(bad), bad)
+    again = next_night(first, day=2, plant=PLANTED)
+    findings = judge(again, bad.run_id)
+
+    assert findings.verdict == "passed"
+    reasons = {row.cell: row.reason for row in again.manifest().expected}
+    assert reasons["export"] == f"failed in the same way in {bad.run_id}"
+
+
+def test_another_failure_of_the_same_cell_is_news(first: RunStore) -> None:
+    bad = next_night(first, day=1, plant=PLANTED)
+    import_run(_database(bad), bad)
+    other = next_night(first, day=2, plant={**PLANTED, EXPORT: failing(FailureKind.DATA_DEPENDENT, "Could not guard")})
+    (finding,) = judge(other, bad.run_id).findings
+    assert finding.rule == "verdict_worse"
+    assert finding.sentence.startswith("export of zoo--m2 fails in another way than before (unsupported_op)")
+
+
+def test_what_is_better_is_told_and_fails_nothing(first: RunStore) -> None:
+    bad = next_night(first, day=1, plant=PLANTED)
+    import_run(_database(bad), bad)
+    findings = judge(next_night(first, day=2), bad.run_id)
+    assert findings.verdict == "passed"
+    assert {one.severity for one in findings.findings} == {Severity.INFO}
+    assert (
+        sorted(one.sentence for one in findings.findings)[0]
+        == "drift.ort-cpu of zoo--m3 passes again (was out_of_tolerance)"
+    )
+
+
+def test_a_break_that_moved_is_no_news_and_one_more_of_it_is_a_warning(first: RunStore) -> None:
+    bad = next_night(first, day=1, plant={EXPLAIN: breaking_at(BREAKS[0])})
+    import_run(_database(bad), bad)
+    moved = next_night(first, day=2, plant={EXPLAIN: breaking_at(BREAKS[0].model_copy(update={"line": 700}))})
+    more = next_night(first, day=3, plant={EXPLAIN: breaking_at(BREAKS[0].model_copy(update={"count": 5}))})
+    assert told(judge(moved, bad.run_id)) == []
+    assert told(judge(more, bad.run_id)) == [("more_breaks", "zoo--m1", "warning")]
+
+
+@pytest.mark.parametrize("kind", [FailureKind.NETWORK, FailureKind.NOT_RUN, FailureKind.AUTH, FailureKind.DISK])
+def test_the_machinery_never_accuses_a_model(kind: FailureKind, first: RunStore) -> None:
+    night = next_night(first, day=1, plant={EXPORT: failing(kind, "the Hub did not answer")})
+    (finding,) = judge(night).findings
+    assert finding.rule == "not_tested"
+
+    import_run(_database(night), night)
+    lost = next_night(first, day=2, plant={EXPORT: PLANTED[EXPORT]})
+    assert [one.rule for one in judge(lost, night.run_id).findings] == ["not_passed"]
+
+
+def test_a_cell_that_is_planned_no_more_is_missed(first: RunStore) -> None:
+    night = next_night(first, day=1)
+    plan = night.plan()
+    gone = {cell for cell in plan.cells if cell == DRIFT or cell.model == "zoo--m5"}
+    night.write_plan(plan.model_copy(update={"cells": tuple(cell for cell in plan.cells if cell not in gone)}))
+    found = judge(night).findings
+    assert [(one.severity.value, one.sentence) for one in found] == [
+        ("error", "drift.ort-cpu of zoo--m3 is missing: the baseline has it"),
+        ("warning", "zoo--m5 is no longer in the fleet"),
+    ]
+
+
+def test_what_differs_is_told_first_and_unlike_machines_are_not_compared(first: RunStore) -> None:
+    night = next_night(first, day=1, plant={INFER: slower(3.0)})
+    (agent,) = night.agents()
+    packages = agent.packages | {"onnxruntime": "1.32.0"}
+    night.write_agent(agent.model_copy(update={"cpu": "Another CPU", "packages": packages}))
+    asked = against(night)
+    assert (
+        headline(asked).splitlines()[0].startswith(f"against {first.run_id} (last-good): onnxruntime 1.31.0 → 1.32.0")
+    )
+    assert "times and memory are not compared: the machines differ" in headline(asked)
+    assert asked.latencies is None
+    assert judge(night).provenance[0] == "onnxruntime 1.31.0 → 1.32.0"
+
+
+def test_a_first_night_has_no_baseline_and_that_is_no_error(tmp_path: Path) -> None:
+    store = synthetic_run(tmp_path, models=1)
+    for name in ("last-good", "window:30"):
+        assert find_baseline(name, store.manifest(), _database(store), tmp_path) is None
+
+
+def test_the_file_in_configs_is_what_holds_without_one() -> None:
+    given, default = load_gate_settings(Path("configs/gate.yaml")), GateSettings()
+    without_severity = {"severity"}
+    for name in GateSettings.model_fields:
+        mine, theirs = getattr(given, name), getattr(default, name)
+        assert mine.model_dump(exclude=without_severity) == theirs.model_dump(exclude=without_severity)
+
+
+def test_a_rule_can_be_made_silent_or_milder(first: RunStore) -> None:
+    settings = GateSettings.model_validate({"new_break": {"severity": "warning"}, "export_lost": {"severity": "off"}})
+    bad = next_night(first, day=1, plant={EXPLAIN: PLANTED[EXPLAIN], EXPORT: PLANTED[EXPORT]})
+    findings = gate(bad, against=against(bad), settings=settings)
+    assert told(findings) == [("new_break", "zoo--m1", "warning")]
+    assert findings.verdict == "passed"
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    from driftgate.cli import run_command
+
+    runner = CliRunner()
+    with runner.isolation() as (out, err, *_):
+        code = run_command([str(argument) for argument in arguments])
+        return code, out.getvalue().decode(), err.getvalue().decode()
+
+
+def test_an_accepted_finding_is_told_and_fails_nothing(first: RunStore, tmp_path: Path) -> None:
+    bad = next_night(first, day=1, plant={EXPLAIN: PLANTED[EXPLAIN], EXPORT: PLANTED[EXPORT]})
+    file = tmp_path / "expectations.yaml"
+    for finding in judge(bad).findings:
+        code, said, _ = run(
+            "accept", finding.id[:8], "--reason", 'until "their" fix', "--run", bad.root, "--file", file
+        )
+        assert code == 0, said
+    findings = gate(bad, file, against=against(bad))
+    assert findings.verdict == "passed"
+    assert [(one.rule, one.accepted) for one in findings.findings] == [("new_break", 'until "their" fix')]
+    assert {row.reason for row in bad.manifest().expected} == {'until "their" fix'}
+
+
+@pytest.mark.parametrize(
+    ("baseline", "says"),
+    [
+        ("nosuch", "no run 'nosuch' in the history; valid:"),
+        ("window:0", "'window:0' is no window; for example window:30"),
+        ("git:no-such-branch", "git knows no commit no-such-branch here"),
+    ],
+)
+def test_a_baseline_that_means_nothing_is_a_wrong_call(baseline: str, says: str, first: RunStore) -> None:
+    night = next_night(first, day=1)
+    code, _, error = run("gate", "--run", night.root, "--baseline", baseline)
+    assert code == 2
+    assert says in error.replace("'no-such-branch'", "no-such-branch")
+    assert not night.has("findings.json")
