@@ -3,12 +3,12 @@
 import pytest
 
 from driftgate.core.ladder import join_attempts
-from driftgate.core.records import CellResult, ExportAttempt, ExportPayload, Failure
+from driftgate.core.records import CellResult, ExportAttempt, ExportPayload, Failure, FailureSummary, SourceLine
 from driftgate.core.verdicts import FailureKind
 
 
 def success(exporter: str) -> CellResult:
-    attempt = ExportAttempt(exporter=exporter, dynamic=True, verdict="passed", seconds=1)
+    attempt = ExportAttempt(exporter=exporter, dynamic=True, verdict="passed", seconds=1, node_count=7)
     return CellResult(payload=ExportPayload(exporter=exporter, node_count=7, attempts=(attempt,)).to_dict())
 
 
@@ -48,6 +48,34 @@ def test_a_try_whose_process_died_left_no_account_of_itself() -> None:
     attempt = ExportPayload.model_validate(result.payload).attempts[0]
     assert attempt.verdict == "crashed"
     assert attempt.dynamic is None
+
+
+def test_what_a_try_told_of_its_failure_stays_and_its_fingerprint_is_the_cells() -> None:
+    told = FailureSummary(
+        kind="data_dependent",
+        message="no",
+        fingerprint="ofthecause",
+        module="layers.0",
+        source=SourceLine(file="model.py", line=7, function="forward", code="if x:"),
+    )
+    attempt = ExportAttempt(exporter="dynamo", dynamic=False, verdict="failed", seconds=1, failure=told)
+    lost = CellResult(
+        payload=ExportPayload(attempts=(attempt,)).to_dict(), failure=Failure.of(FailureKind.DATA_DEPENDENT, "no")
+    )
+    result = join_attempts([("dynamo", lost, 1.0), ("transformers", failed(FailureKind.CUSTOM_OP), 1.0)])
+    assert result.failure is not None
+    assert result.failure.fingerprint == "ofthecause"
+    assert ExportPayload.model_validate(result.payload).attempts[0].failure == told
+
+
+def test_where_all_exporters_run_each_ones_graph_is_told_and_the_first_is_kept() -> None:
+    result = join_attempts([("dynamo", success("dynamo"), 2.0), ("torchscript", success("torchscript"), 1.0)])
+    payload = ExportPayload.model_validate(result.payload)
+    assert payload.exporter == "dynamo"
+    assert [(a.exporter, a.verdict, a.node_count) for a in payload.attempts] == [
+        ("dynamo", "passed", 7),
+        ("torchscript", "passed", 7),
+    ]
 
 
 def test_no_tries_make_no_record() -> None:

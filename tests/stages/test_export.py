@@ -16,7 +16,6 @@ from driftgate.core.errors import UsageError
 from driftgate.core.records import ExportPayload, Failure
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.export import export
-from driftgate.stages.exporting.failures import kind_of
 
 HERE = Path(__file__).parent
 
@@ -136,20 +135,3 @@ def test_the_kept_registry_gives_the_same_graph_as_torchs_own() -> None:
     command = [sys.executable, "-c", program]
     ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=250, check=False)
     assert ran.stdout.strip().endswith("True"), ran.stderr[-2000:]
-
-
-@pytest.mark.parametrize(
-    ("message", "kind"),
-    [
-        ("No ONNX function found for <OpOverload(op='aten.foo', overload='default')>", FailureKind.UNSUPPORTED_OP),
-        ("No ONNX function found for <OpOverload(op='mine.foo', overload='default')>", FailureKind.CUSTOM_OP),
-        ("Unsupported output type <class 'transformers.cache_utils.DynamicCache'>", FailureKind.CACHE_TYPE),
-        ("Could not guard on data-dependent expression Eq(u0, 1)", FailureKind.DATA_DEPENDENT),
-        ("Constraints violated (batch)! For more information", FailureKind.SHAPE_MISMATCH),
-        ("something nobody has seen", FailureKind.OTHER),
-    ],
-)
-def test_the_deepest_cause_decides_the_kind(message: str, kind: FailureKind) -> None:
-    top = RuntimeError("\x1b[96mFailed to export the model\x1b[0m")
-    top.__cause__ = ValueError(message)
-    assert kind_of(top) is kind

@@ -28,21 +28,39 @@ def join_attempts(parts: Sequence[Part]) -> CellResult:
 
 
 def _worst(parts: Sequence[Part]) -> Failure:
-    """The first failure that is about the model; a try that could not be made at all says less."""
-    failures = [result.failure for _, result, _ in parts if result.failure is not None]
-    real = [failure for failure in failures if failure.kind is not FailureKind.UNAVAILABLE]
-    return (real or failures)[0]
+    """The first failure that is about the model; a try that could not be made at all says less. Its fingerprint is the one of
+    its try's account, which is made of the cause alone."""
+    failed = [part for part in parts if part[1].failure is not None]
+    real = [part for part in failed if _failure(part).kind is not FailureKind.UNAVAILABLE]
+    worst = (real or failed)[0]
+    told = _told(worst)
+    failure = _failure(worst)
+    return failure.model_copy(update={"fingerprint": told.failure.fingerprint}) if told and told.failure else failure
+
+
+def _failure(part: Part) -> Failure:
+    failure = part[1].failure
+    assert failure is not None
+    return failure
+
+
+def _told(part: Part) -> ExportAttempt | None:
+    """A try's own account of itself, where its process lived to give one."""
+    return next(iter(ExportPayload.model_validate(part[1].payload or {}).attempts), None)
 
 
 def _attempt(part: Part) -> ExportAttempt:
-    """How one try ended, with its own account of itself where its process lived to give one."""
+    """How one try ended."""
     exporter, result, seconds = part
-    told = ExportPayload.model_validate(result.payload or {}).attempts
+    told = _told(part)
     failure = result.failure
+    bare = failure and FailureSummary(**failure.model_dump(include={"kind", "message", "fingerprint", "hint"}))
     return ExportAttempt(
         exporter=exporter,
-        dynamic=told[0].dynamic if told else None,
+        dynamic=told.dynamic if told else None,
         verdict=verdict_of(failure.kind) if failure else Verdict.PASSED,
         seconds=seconds,
-        failure=failure and FailureSummary(**failure.model_dump(include={"kind", "message", "fingerprint", "hint"})),
+        failure=(told and told.failure) or bare,
+        opset=told.opset if told else None,
+        node_count=told.node_count if told else None,
     )

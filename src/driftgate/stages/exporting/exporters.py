@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -10,15 +11,28 @@ import torch
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
+from driftgate.stages.exporting.torchscript import by_torchscript
 from driftgate.stages.inputs.contents import ModelInputs
 from driftgate.stages.loading import Ready
 
 Axes = dict[str, dict[int, str]]
-Exporter = Callable[[Ready, Axes, int | None], Any]
-"""Subject, dynamic axes (tensor → dimension → name; empty: static), opset → `onnx_ir.Model`."""
 
 
-def by_dynamo(subject: Ready, axes: Axes, opset: int | None) -> Any:
+@dataclass(frozen=True)
+class Exported:
+    """An `onnx_ir.Model`; the `torch.export.ExportedProgram` that it was made from, where the exporter hands it over; what it
+    warned of."""
+
+    model: Any
+    program: Any = None
+    warnings: tuple[str, ...] = ()
+
+
+Exporter = Callable[[Ready, Axes, int | None], Exported]
+"""Subject, dynamic axes (tensor → dimension → name; empty: static), opset."""
+
+
+def by_dynamo(subject: Ready, axes: Axes, opset: int | None) -> Exported:
     """`torch.onnx.export(dynamo=True)`, as people call it."""
     inputs = subject.inputs
     positional = tuple(inputs.first.values()) if inputs.positional else ()
@@ -33,7 +47,7 @@ def by_dynamo(subject: Ready, axes: Axes, opset: int | None) -> Any:
         dynamic_shapes=_shapes(inputs, axes) if axes else None,
     )
     assert program is not None
-    return program.model
+    return Exported(program.model, program.exported_program)
 
 
 def _shapes(inputs: ModelInputs, axes: Axes) -> Any:
@@ -44,7 +58,7 @@ def _shapes(inputs: ModelInputs, axes: Axes) -> Any:
     return by_name | dict.fromkeys(inputs.arguments)
 
 
-def by_transformers(subject: Ready, axes: Axes, opset: int | None) -> Any:
+def by_transformers(subject: Ready, axes: Axes, opset: int | None) -> Exported:
     """`transformers.exporters.OnnxExporter`: the same capture with patches and translations of its own.
 
     It registers cache types for the whole process: a process that called it exports differently afterwards.
@@ -66,11 +80,18 @@ def by_transformers(subject: Ready, axes: Axes, opset: int | None) -> Any:
     # as torch's own exporter does: a dimension of 1 stays dynamic
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         exporter: Any = OnnxExporter()  # type: ignore[no-untyped-call]
-        return exporter.export(subject.module, sample, config).program
+        return Exported(exporter.export(subject.module, sample, config).program)
 
 
 def _auto(dimensions: Mapping[int, str]) -> dict[int, Any]:
     return dict.fromkeys(dimensions, torch.export.Dim.DYNAMIC)
 
 
-EXPORTERS: Mapping[str, Exporter] = MappingProxyType({"dynamo": by_dynamo, "transformers": by_transformers})
+def by_tracing(subject: Ready, axes: Axes, opset: int | None) -> Exported:
+    """`torch.onnx.export(dynamo=False)`, the TorchScript exporter: opt-in."""
+    return Exported(*by_torchscript(subject, axes, opset))
+
+
+EXPORTERS: Mapping[str, Exporter] = MappingProxyType(
+    {"dynamo": by_dynamo, "transformers": by_transformers, "torchscript": by_tracing}
+)

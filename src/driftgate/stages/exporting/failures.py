@@ -1,48 +1,92 @@
-"""What kind of failure an exporter's exception is: a table of patterns over the deepest cause, first match wins."""
+"""An exporter's exception as the failure of its cell: kind, deepest cause, what would mend it, and where in the model it sits."""
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from torch import nn
+
+from driftgate.core.errors import StageFailure
+from driftgate.core.export_causes import Recognised, cause_of, identity
+from driftgate.core.fingerprints import fingerprint
+from driftgate.core.records import FailureSummary
 from driftgate.core.verdicts import FailureKind
-from driftgate.stages.blame import deepest, describe
+from driftgate.stages.blame import blaming, deepest, describe
+from driftgate.stages.exporting.sites import Site, raised_by_torch, site_of
 
-_TABLE: tuple[tuple[str, FailureKind], ...] = (
-    (r"Dynamic(?:Layer|Cache)|StaticCache|EncoderDecoderCache|past_key_values.*(?:type|pytree)|"
-     r"Unsupported .*Cache|output type.*Cache", FailureKind.CACHE_TYPE),
-    (r"GuardOnDataDependent|data[- ]dependent|unbacked symint|DataDependentOutput|DynamicOutputShape|"
-     r"PendingUnbackedSymbolNotFound|Could not (?:extract|guard on|infer)", FailureKind.DATA_DEPENDENT),
-    (r"(?:No ONNX function found|No decompositions registered|DispatchError|not implemented for|Unsupported FX nodes|"
-     r"is not supported in ONNX|No Adapter).*(?!aten|prims)(?:torchvision|custom|_C)", FailureKind.CUSTOM_OP),
-    (r"No ONNX function found|No decompositions registered|DispatchError|UnsupportedOperator|NotImplementedError|"
-     r"Unsupported FX nodes|is not supported in ONNX|does not support|could not find kernel", FailureKind.UNSUPPORTED_OP),
-    (r"onnx\.checker|onnx_cpp2py_export\.checker|ValidationError|InferenceError", FailureKind.CHECKER),
-    (r"Constraints violated|specialized|size mismatch|shape mismatch|must match the size|"
-     r"The size of tensor|mat1 and mat2|broadcast", FailureKind.SHAPE_MISMATCH),
-    (r"torch\._dynamo|TorchDynamo|Unsupported|UserError|InternalTorch|FakeTensor|functionaliz|TorchExportError|"
-     r"ConversionError|torch\.export", FailureKind.COMPILE),
-)  # fmt: skip
-TABLE = tuple((re.compile(pattern, re.S), kind) for pattern, kind in _TABLE)
-OWN_NAMESPACES = frozenset({"aten", "prims", "prim", "higher_order", "_operator", "math"})
-_TARGET = re.compile(r"No (?:ONNX function|decompositions)[^<\n]*<OpOverload\(op='(?P<namespace>\w+)\.")
+UNKNOWN = "nothing is known of this cause: read the traceback from {where} down, and try another of export.exporters"
+
+
+class ExportFailure(StageFailure):
+    """A failure that knows its place; `summary` is what the try's record holds of it."""
+
+    def __init__(self, failure: StageFailure, summary: FailureSummary) -> None:
+        super().__init__(failure.kind, failure.message, hint=summary.hint, traceback=failure.traceback)
+        self.summary = summary
+
+
+@contextmanager
+def explaining(root: nn.Module, exporter: str) -> Iterator[None]:
+    """Turn what an exporter raises into an ExportFailure. `root` is the model: the failing module is named by its path in it."""
+    try:
+        with blaming(kind_of, f"the {exporter} exporter failed"):
+            yield
+    except StageFailure as failure:
+        error = failure.__cause__
+        if error is None:  # the exporter was not called at all
+            raise
+        raise ExportFailure(failure, _summary(failure, error, site_of(error, root))) from error
 
 
 def kind_of(error: BaseException) -> FailureKind:
-    """The kind of an exporter's exception; `other` where no pattern knows it."""
+    """The kind of an exporter's exception. Where no row of the table knows it: `compile` if torch raised it, else `other`."""
+    found = cause_of(describe(deepest(error)))
+    if found is not None:
+        return found.kind
+    return FailureKind.COMPILE if raised_by_torch(error) else FailureKind.OTHER
+
+
+def summary_of(failure: StageFailure) -> FailureSummary:
+    """What a try's record holds of any failure."""
+    if isinstance(failure, ExportFailure):
+        return failure.summary
+    return FailureSummary(
+        kind=failure.kind,
+        message=failure.message,
+        fingerprint=fingerprint(failure.kind.value, failure.message),
+        hint=failure.hint,
+    )
+
+
+def _summary(failure: StageFailure, error: BaseException, site: Site) -> FailureSummary:
     text = describe(deepest(error))
-    target = _TARGET.search(text)
-    if target and target["namespace"] not in OWN_NAMESPACES:
-        return FailureKind.CUSTOM_OP
-    for pattern, kind in TABLE:
-        if pattern.search(text):
-            return kind
-    return FailureKind.COMPILE if _came_from_compiler(error) else FailureKind.OTHER
+    found = cause_of(text)
+    signature = identity(text, _place(site))
+    return FailureSummary(
+        kind=failure.kind,
+        message=failure.message,
+        fingerprint=fingerprint(failure.kind.value, *signature),
+        hint=_hint(found, site),
+        cause=found.cause.name if found else None,
+        signature=signature,
+        operator=site.operator,
+        module=site.module,
+        module_class=site.module_class,
+        source=site.source,
+    )
 
 
-def _came_from_compiler(error: BaseException) -> bool:
-    """Whether any exception of the chain is one of torch's exporter or compiler."""
-    names = {type(error).__name__}
-    while error.__cause__ is not None:
-        error = error.__cause__
-        names.add(type(error).__name__)
-    return bool(names & {"TorchExportError", "ConversionError", "OnnxExporterError", "InternalTorchDynamoError"})
+def _place(site: Site) -> str:
+    """An operator of TorchScript (`aten::foo`) stands in the text already."""
+    if site.operator:
+        return "" if "::" in site.operator else site.operator
+    return f"{site.source.function}: {site.source.code or ''}" if site.source else ""
+
+
+def _hint(found: Recognised | None, site: Site) -> str | None:
+    source = site.source
+    where = f"{source.file}:{source.line}" if source else None
+    return (
+        found.hint(operator=site.operator, where=where) if found else UNKNOWN.format(where=where or "the model's code")
+    )
