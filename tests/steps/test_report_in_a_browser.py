@@ -56,7 +56,7 @@ def report(tmp_path_factory):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(JenkinsLike, directory=store.root))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    pages = ["index.html", "findings.html", "breaks.html", "provenance.html"]
+    pages = ["index.html", "findings.html", "breaks.html", "exports.html", "provenance.html"]
     pages += [f"models/{entry.slug}.html" for entry in store.lock().models]
     yield f"http://127.0.0.1:{server.server_port}/report/", pages
     server.shutdown()

@@ -2,51 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TypeVar
 
+from driftgate.core.export_clusters import ExportClusters
+from driftgate.core.ledger import Ledger
+from driftgate.core.records import ExplainPayload
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.fleet_pages import break_pages, export_pages
 from driftgate.steps.report.frame import Frame, ModelCells, each_model
 from driftgate.steps.report.latency import latency_svg
-from driftgate.steps.report.ledger import Ledger
 from driftgate.steps.report.marks import State
 from driftgate.steps.report.model_page import model_context
 from driftgate.steps.report.overview import Collector, Overview
 from driftgate.steps.report.provenance import config_text, redacted
-from driftgate.steps.report.site import Site
+from driftgate.steps.report.site import Site, page_names, paged
 from driftgate.steps.report.verdict import Headline, headline
 
-T = TypeVar("T")
 SQUARES_PER_PAGE = 1600
 LEAST_ROWS = 25
 FINDINGS_FIRST = 20
 FINDINGS_PER_PAGE = 100
 CAUSES = 25
-PLACES_PER_PAGE = 150
 MOST_LEFT_OUT = 500
 DOCUMENTS = ("summary.md", "findings.json", "junit.xml", "metrics.prom", "run.json", "plan.json", "models.lock.json")
 
 
-def build_report(store: RunStore) -> Path:
-    """Write `report/` of a run, complete or not, judged or not. Returns the path of its `index.html`.
+def build_report(store: RunStore, *, against: RunStore | None = None) -> Path:
+    """Write `report/` of a run, complete or not, judged or not. Returns the path of its `index.html`. `against` is another run: the page
+    of graph breaks then says what is new.
 
     Raises UsageError where there is no plan, MachineryError for a record that does not validate or a disk that refuses.
     """
     frame = Frame.of(store)
     site = Site(store, fleet=frame.fleet)
-    collector, ledger = Collector(frame), Ledger()
+    collector, ledger, exports = Collector(frame), Ledger(), ExportClusters()
     site.style()
     for model in each_model(store, frame):
         _model(site, store, frame, model, collector)
-        ledger.add(model)
+        _count(model, ledger, exports)
     view = collector.overview()
     says = headline(view)
     site.file("icon.svg", _icon(says))
     _findings(site, view)
-    _breaks(site, ledger)
+    break_pages(site, ledger, store, against)
+    export_pages(site, exports)
     _provenance(site, store, frame)
-    index = _matrix(site, store, view, says, ledger)
+    index = _matrix(site, store, view, says, ledger, exports)
     site.sweep()
     return index
 
@@ -59,7 +60,18 @@ def _model(site: Site, store: RunStore, frame: Frame, model: ModelCells, collect
     site.page(f"models/{model.slug}.html", "model.html.j2", **context)
 
 
-def _matrix(site: Site, store: RunStore, view: Overview, says: Headline, ledger: Ledger) -> Path:
+def _count(model: ModelCells, ledger: Ledger, exports: ExportClusters) -> None:
+    """Into the ledgers of the fleet with what the model's cells say."""
+    for _, record in model.cells:
+        if record is not None:
+            exports.add(record)
+            if isinstance(record.payload, ExplainPayload):
+                ledger.add(record.model, record.payload)
+
+
+def _matrix(
+    site: Site, store: RunStore, view: Overview, says: Headline, ledger: Ledger, exports: ExportClusters
+) -> Path:
     """The index with the first rows of the matrix; the other rows on pages of their own, written before it."""
     height = max(LEAST_ROWS, SQUARES_PER_PAGE // max(1, len(view.columns)))
     pages = list(paged(view.rows, height))
@@ -83,6 +95,7 @@ def _matrix(site: Site, store: RunStore, view: Overview, says: Headline, ledger:
         causes=view.causes[:CAUSES],
         more_causes=len(view.causes[CAUSES:]),
         ledger=ledger,
+        exports=exports,
         documents=[name for name in DOCUMENTS if store.has(name)],
         **shared,
     )
@@ -101,21 +114,6 @@ def _findings(site: Site, view: Overview) -> None:
             pages=names,
             total=total,
             judged=view.frame.judged,
-        )
-
-
-def _breaks(site: Site, ledger: Ledger) -> None:
-    pages = list(paged(ledger.places(), PLACES_PER_PAGE))
-    names = page_names("breaks", len(pages))
-    for number, places in enumerate(pages, start=1):
-        site.page(
-            names[number - 1],
-            "breaks.html.j2",
-            places=places,
-            types=ledger.types(),
-            ledger=ledger,
-            number=number,
-            pages=names,
         )
 
 
@@ -143,17 +141,6 @@ def _tally(view: Overview, column: str) -> tuple[int, int]:
 def _states(view: Overview) -> list[State]:
     """The states that occur, for the legend."""
     return [state for state in State if view.counts[state]]
-
-
-def paged(items: Sequence[T], per_page: int) -> Iterator[Sequence[T]]:
-    """Slices of `per_page`; one empty page where there is nothing."""
-    for start in range(0, max(1, len(items)), per_page):
-        yield items[start : start + per_page]
-
-
-def page_names(stem: str, number: int, first: str | None = None) -> list[str]:
-    """`STEM.html`, `STEM-2.html`, …"""
-    return [first or f"{stem}.html", *(f"{stem}-{index}.html" for index in range(2, number + 1))]
 
 
 def _icon(says: Headline) -> str:

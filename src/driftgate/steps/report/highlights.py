@@ -1,4 +1,4 @@
-"""What a run measured, in two or three lines: graph breaks, the largest drift within tolerance, speed beside the reference."""
+"""What a run measured, in a few lines: graph breaks, the largest drift within tolerance, what labels say, speed beside the reference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from statistics import median
 
-from driftgate.core.records import DriftPayload, ExplainPayload, InferPayload, StageRecord
+from driftgate.core.labels import LabelTotals, roll_up
+from driftgate.core.records import DriftPayload, ExplainPayload, InferPayload, Labelled, StageRecord
 from driftgate.steps.report import units
 
 
@@ -19,6 +20,7 @@ class Highlights:
     broken_models: set[str] = field(default_factory=set)
     most_breaks: tuple[int, str] = (0, "")
     worst_drift: tuple[float, str, str] | None = None
+    labelled: list[tuple[str, Labelled]] = field(default_factory=list)
     p50: dict[str, dict[str, float]] = field(default_factory=lambda: defaultdict(dict))
 
     def add(self, record: StageRecord) -> None:
@@ -29,16 +31,27 @@ class Highlights:
                 self.breaks += breaks
                 self.broken_models.add(slug)
                 self.most_breaks = max(self.most_breaks, (breaks, slug))
-            case DriftPayload(tensors=tensors, candidate=candidate) if record.passed:
-                differences = [tensor.max_abs for tensor in tensors if tensor.max_abs is not None]
-                worst = (max(differences, default=0.0), slug, candidate)
-                self.worst_drift = max(self.worst_drift or worst, worst)
+            case DriftPayload() as drift:
+                self._add_drift(drift, slug, passed=record.passed)
             case InferPayload(latency=latency) if latency is not None and record.target and record.variant is None:
                 self.p50[record.target][slug] = latency.p50
 
+    def _add_drift(self, drift: DriftPayload, slug: str, *, passed: bool) -> None:
+        if drift.labelled is not None:
+            self.labelled.append((drift.candidate, drift.labelled))
+        if passed:
+            differences = [tensor.max_abs for tensor in drift.tensors if tensor.max_abs is not None]
+            worst = (max(differences, default=0.0), slug, drift.candidate)
+            self.worst_drift = max(self.worst_drift or worst, worst)
+
+    @property
+    def labels(self) -> tuple[LabelTotals, ...]:
+        """Every target against labels, over all models that have some."""
+        return roll_up(self.labelled)
+
     def lines(self, reference: str | None, name: Callable[[str], str] = str) -> list[str]:
         """One line each, nothing about what was not measured. `name` shows a model's slug; speeds are beside `reference`."""
-        told = (self._breaks(name), self._drift(name), self._speed(reference))
+        told = (self._breaks(name), self._drift(name), self._labels(reference), self._speed(reference))
         return [line for line in told if line]
 
     def _breaks(self, name: Callable[[str], str]) -> str:
@@ -54,6 +67,14 @@ class Highlights:
             return ""
         difference, slug, candidate = self.worst_drift
         return f"Largest drift within tolerance: {units.error(difference)} ({name(slug)}, {candidate})"
+
+    def _labels(self, reference: str | None) -> str:
+        totals = self.labels
+        if not totals:
+            return ""
+        most = max(totals, key=lambda one: one.samples)
+        beside = (f"{one.target} {one.candidate.correct:,} ({one.agree:,} agree)" for one in totals)
+        return f"Right by label: {reference or 'the reference'} {most.reference.correct:,} of {most.samples:,}; {', '.join(beside)}"
 
     def _speed(self, reference: str | None) -> str:
         base = self.p50.get(reference or "", {})

@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from driftgate.core import latency_words
+from driftgate.core.break_words import counts_beside
 from driftgate.core.records import (
     Cell,
     DriftPayload,
     ExpectedFailure,
     ExplainPayload,
     ExportPayload,
+    InferPayload,
     StageRecord,
     TensorDrift,
 )
@@ -104,26 +107,24 @@ def _details(record: StageRecord | None) -> dict[str, Any]:
             return _histogram(export)
         case DriftPayload() as drift:
             tensors = sorted(drift.tensors, key=_how_bad, reverse=True)
-            return {"tensors": tensors[:MOST_TENSORS], "more_tensors": len(tensors[MOST_TENSORS:])}
+            return {
+                "tensors": tensors[:MOST_TENSORS],
+                "more_tensors": len(tensors[MOST_TENSORS:]),
+                "float64": any(tensor.reference_error is not None for tensor in tensors),
+            }
+        case InferPayload() as infer:
+            return {"facts": latency_words.facts(infer)}
         case _:
             return {}
 
 
 def _explain_details(explain: ExplainPayload) -> dict[str, Any]:
     breaks = sorted(explain.breaks, key=lambda one: -one.count)
-    return {"breaks": breaks[:MOST_BREAKS], "more_breaks": len(breaks[MOST_BREAKS:]), "remark": count_remark(explain)}
-
-
-def count_remark(explain: ExplainPayload) -> str:
-    """Why torch's own number differs from the true one, or that it does not."""
-    own = explain.explain_break_count
-    if own is None:
-        return "torch._dynamo.explain gave no number"
-    if own == explain.break_count:
-        return "the same number"
-    if own < 0:
-        return "it reports graphs − 1, and here dynamo gave the whole frame up, so that there is no graph at all"
-    return "it reports graphs − 1: graphs without operators and frames that were given up do not count there"
+    return {
+        "breaks": breaks[:MOST_BREAKS],
+        "more_breaks": len(breaks[MOST_BREAKS:]),
+        "counts_beside": tuple(counts_beside(explain)),
+    }
 
 
 def _histogram(export: ExportPayload) -> dict[str, Any]:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from driftgate.core.break_words import ways_out, where
 from driftgate.core.records import Cell, Finding
 from driftgate.machine.store import RunStore
 from driftgate.steps.report import units
+from driftgate.steps.report.commands import ScriptLink, script_links
 from driftgate.steps.report.marks import MARKS
 
+T = TypeVar("T")
 FOLDER = "report"
 
 
@@ -23,7 +27,7 @@ class Site:
     def __init__(self, store: RunStore, **shared: object) -> None:
         self._store = store
         self._pages = _environment()
-        self._pages.globals |= {"marks": MARKS, "run_id": store.run_id, **shared}
+        self._pages.globals |= {"marks": MARKS, "run_id": store.run_id, "scripts": self._scripts, **shared}
         self._written: set[Path] = set()
 
     def page(self, name: str, template: str, **context: object) -> Path:
@@ -37,6 +41,13 @@ class Site:
         self._written.add(path)
         return path
 
+    def _scripts(self, about: Cell | Finding) -> tuple[ScriptLink, ...]:
+        """What repeats a cell, or the cell of a finding, without Driftgate."""
+        if about.model is None or about.stage is None:
+            return ()
+        cell = Cell(model=about.model, stage=about.stage, target=about.target, variant=about.variant)
+        return script_links(self._store, cell)
+
     def style(self) -> None:
         """Write the style sheet."""
         self.file("style.css", (files("driftgate.steps.report") / "templates" / "style.css").read_text("utf-8"))
@@ -46,6 +57,17 @@ class Site:
         for path in (self._store.root / FOLDER).rglob("*"):
             if path.suffix in (".html", ".svg") and path not in self._written:
                 path.unlink()
+
+
+def paged(items: Sequence[T], per_page: int) -> Iterator[Sequence[T]]:
+    """Slices of `per_page`; one empty page where there is nothing."""
+    for start in range(0, max(1, len(items)), per_page):
+        yield items[start : start + per_page]
+
+
+def page_names(stem: str, number: int, first: str | None = None) -> list[str]:
+    """`STEM.html`, `STEM-2.html`, …"""
+    return [first or f"{stem}.html", *(f"{stem}-{index}.html" for index in range(2, number + 1))]
 
 
 def _environment() -> Environment:
@@ -58,9 +80,16 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     numbers: dict[str, Any] = {
-        name: getattr(units, name) for name in ("seconds", "size", "count", "error", "ratio", "plural")
+        name: getattr(units, name) for name in ("seconds", "size", "count", "error", "ratio", "share", "plural")
     }
-    environment.filters |= numbers | {"clip": clip, "web": web_address, "path": quote, "cell_name": finding_cell}
+    environment.filters |= numbers | {
+        "clip": clip,
+        "web": web_address,
+        "where": where,
+        "ways_out": ways_out,
+        "path": quote,
+        "cell_name": finding_cell,
+    }
     return environment
 
 

@@ -58,6 +58,11 @@ def ratio(value: float | None) -> str:
     return "1" if value == 1 else f"{value:.9f}".rstrip("0").rstrip(".") if 1e-9 < 1 - value < 1 else f"{value:.6g}"
 
 
+def share(value: float | None) -> str:
+    """A part of a whole: `99.8%`; a dash for None."""
+    return NONE if value is None else f"{value:.1%}"
+
+
 def _digits(value: float) -> str:
     if value >= 99.95:
         return f"{value:,.0f}"
