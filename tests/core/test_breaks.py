@@ -1,6 +1,10 @@
 """Reading break events: texts as torch 2.13 writes them."""
 
-from driftgate.core.breaks import fold_events, ids_by_type, parse_event, shorten
+import hashlib
+from dataclasses import replace
+
+from driftgate.core.break_places import Owner, common_path, fold_events, module_of
+from driftgate.core.breaks import Cut, Frame, ids_by_type, parse_event, shorten
 
 IDS = ids_by_type(
     {
@@ -136,3 +140,68 @@ def test_an_empty_text_is_an_unknown_break_and_no_crash() -> None:
 def test_paths_start_below_site_packages() -> None:
     assert shorten('File "/opt/venv/lib/python3.11/site-packages/torch/nn/a.py"') == 'File "torch/nn/a.py"'
     assert shorten("see /home/me/model.py") == "see /home/me/model.py"
+
+
+def test_what_dynamo_does_about_a_break_is_read_from_what_it_was_doing() -> None:
+    behind = "Encountered graph break when attempting to trace CALL: a function call, for example `f(x, y)`:\n\n"
+    rest = "Encountered graph break that we cannot resume from. Compiling up to the previous resumable state. Graph break encountered:\n\n"
+    given_up = "Failed to handle graph break gracefully. Skipping the function and falling back to eager. Graph break encountered:\n\n"
+    reason = "Data-dependent branching\n  Explanation: e\n  Hint: h\n\n  Developer debug context: c"
+    cuts = {}
+    for doing in (behind, rest, given_up, ""):
+        event = parse_event(PLAIN.format(reason=doing + reason, exception="NoneType: None"), IDS)
+        assert (event.gb_id, event.gb_type) == ("GB0170", "Data-dependent branching")
+        cuts[doing] = event.cut
+    assert cuts == {behind: Cut.CALL, rest: Cut.REST, given_up: Cut.FRAME, "": Cut.JUMP}
+    told = fold_events([parse_event(PLAIN.format(reason=rest + reason, exception="NoneType: None"), IDS)])[0].reason
+    assert told.endswith("(what follows in the frame runs in eager)")
+
+
+FRAME = Frame("/home/me/model.py", 15, "forward", "x.item()")
+ME = Owner("/home/me/model.py", "torch_dynamo_resume_in_forward_at_12", "encoder.layer.1")
+HELPER = Owner("/home/me/helpers.py", "helper", None)
+CALLER = Owner("/home/me/model.py", "call", "encoder")
+
+
+def test_a_break_belongs_to_the_submodule_whose_code_it_is() -> None:
+    assert module_of(FRAME, [HELPER, ME, CALLER]) == "encoder.layer.1"
+
+
+def test_a_function_belongs_to_the_submodule_that_calls_it() -> None:
+    assert module_of(Frame("/home/me/helpers.py", 3, "helper", None), [HELPER, ME, CALLER]) == "encoder.layer.1"
+
+
+def test_a_submodule_that_cannot_be_known_is_none_and_never_the_one_around_it() -> None:
+    assert module_of(FRAME, [HELPER, Owner(ME.file, "forward", None, hidden=True), CALLER]) is None
+    assert module_of(FRAME, [HELPER, CALLER]) is None
+    assert module_of(FRAME, []) is None
+    assert module_of(None, [ME]) is None
+
+
+def test_paths_of_one_place_become_one_with_stars_where_they_differ() -> None:
+    assert common_path(["layer.0.mlp", "layer.0.mlp"]) == "layer.0.mlp"
+    assert common_path(["layer.0.mlp", "layer.1.mlp"]) == "layer.*.mlp"
+    assert common_path(["encoder.layer", ""]) is None
+    assert common_path(["left", "right"]) == "*"
+    assert common_path(["left", None]) is None
+    assert common_path(["encoder.layer", "head"]) is None
+
+
+def test_numbers_in_the_code_are_part_of_the_fingerprint_and_the_site_is_without_code() -> None:
+    texts = [ITEM.replace("x = x * x.mean().item()", code) for code in ("x = x[:8].item()", "x = x[:4].item()")]
+    eight, four = (fold_events([parse_event(text, IDS)])[0] for text in texts)
+    assert eight.fingerprint != four.fingerprint
+    assert eight.site == four.site != eight.fingerprint
+
+
+def test_a_fingerprint_can_be_restated_from_its_recipe() -> None:
+    seen = fold_events([parse_event(ITEM, IDS)])[0]
+    parts = [seen.gb_id or seen.gb_type, seen.function or "", seen.code or ""]
+    text = "\x1f".join(" ".join(part.split()) for part in parts)
+    assert seen.fingerprint == hashlib.sha256(text.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def test_a_place_in_several_submodules_names_each_of_them() -> None:
+    event = parse_event(ITEM, IDS)
+    (seen,) = fold_events([replace(event, module=path) for path in ("first", "second", "first", "deep.third")])
+    assert (seen.count, seen.module, seen.modules) == (4, None, ("first", "second", "deep.third"))

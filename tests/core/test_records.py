@@ -110,5 +110,5 @@ def test_long_messages_are_cut_in_the_middle_and_keep_both_ends():
 
 
 def test_every_stage_of_the_pipeline_has_a_payload():
-    assert set(PAYLOADS) == {"pull", "inputs", "explain", "export", "infer", "drift"}
+    assert set(PAYLOADS) == {"pull", "inputs", "explain", "export", "infer", "drift", "profile"}
     assert PAYLOADS["drift"] is DriftPayload

@@ -31,7 +31,7 @@ class QuietBench(Bench):
 
 @dataclass
 class Desk:
-    """`model` is a factory in `sample_models`."""
+    """`model` is a factory in `sample_models`, or `module:factory`."""
 
     root: Path
     model: str
@@ -39,7 +39,7 @@ class Desk:
     entry: LockEntry = field(init=False)
 
     def __post_init__(self) -> None:
-        name = f"sample_models:{self.model}"
+        name = self.model if ":" in self.model else f"sample_models:{self.model}"
         self.entry = LockEntry(ref=f"python:{name}", slug="model", scheme="python", name=name)
         self.folder.mkdir(parents=True, exist_ok=True)
 

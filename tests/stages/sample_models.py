@@ -1,5 +1,9 @@
 """Small models whose truth is known: how often they break, what they return, what is wrong with them."""
 
+import logging
+import os
+import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -65,6 +69,28 @@ class Unseen(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.forward = torch.compiler.disable(lambda x: x + 1)
+
+
+@torch.compiler.disable
+def silence() -> None:
+    logging.getLogger("torch.__trace").handlers.clear()
+
+
+class SilencesTheTrace(nn.Module):
+    """Takes everybody's handlers off torch's trace, and then breaks unheard."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + 1
+        silence()
+        print("unheard")
+        return x * 2
+
+
+class PassesFullgraphAlone(nn.Module):
+    """Breaks at a scalar, which fullgraph captures."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * x.sum().item()
 
 
 class Raises(nn.Module):
@@ -134,6 +160,20 @@ class RandomLength(nn.Module):
         return x[: self.calls]
 
 
+class Sleeps(nn.Module):
+    """Takes a millisecond and does nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        time.sleep(0.001)
+        return x + 1
+
+
+class KillsItself(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+
 def factory(module: type[nn.Module]) -> Callable[[], Any]:
     def make() -> Any:
         torch.manual_seed(0)
@@ -147,6 +187,8 @@ item_in_a_loop = factory(ItemInALoop)
 two_that_print = factory(TwoThatPrint)
 plain = factory(Plain)
 unseen = factory(Unseen)
+silences_the_trace = factory(SilencesTheTrace)
+passes_fullgraph_alone = factory(PassesFullgraphAlone)
 raises = factory(Raises)
 writes_into_its_input = factory(WritesIntoItsInput)
 returns_twice = factory(ReturnsTwice)
@@ -155,6 +197,8 @@ data_dependent = factory(DataDependent)
 custom_op = factory(CustomOp)
 random = factory(Random)
 random_length = factory(RandomLength)
+sleeps = factory(Sleeps)
+kills_itself = factory(KillsItself)
 
 
 def positional() -> Any:

@@ -1,5 +1,6 @@
 """The targets, on tiny models; and the contract, on targets that misbehave."""
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,7 +18,7 @@ from driftgate.core.verdicts import FailureKind
 from driftgate.targets import TARGETS, needs_own_process
 from driftgate.targets.base import Plan, Target
 from driftgate.targets.onnx_runtime import OrtCpu
-from driftgate.targets.timing import StoppingRule
+from driftgate.targets.timing import Run, StoppingRule
 from driftgate.targets.torch_eager import TorchEagerCpu
 from driftgate.targets.torch_inductor import TorchInductorCpu
 
@@ -97,6 +98,38 @@ def test_onnx_runtime_says_on_which_provider_every_node_runs(tmp_path: Path) -> 
     assert np.array_equal(measured.outputs["y"], X)
     assert measured.placement == {"CPUExecutionProvider": 1}
     assert measured.samples is not None
+
+
+def test_onnx_runtime_can_be_timed_with_inputs_and_outputs_bound_to_a_device(tmp_path: Path) -> None:
+    class Bound(OrtCpu):
+        name: ClassVar[str] = "ort-bound"
+
+        @contextmanager
+        def bound(self) -> Iterator[Run]:
+            with self.bound_to("cpu") as run:
+                yield run
+
+    measured = Bound().measure(Plan({"x": X, "unused": X}, onnx=onnx_file(tmp_path), rule=QUICK))
+    assert measured.samples is not None
+    assert np.array_equal(measured.outputs["y"], X)
+
+
+@pytest.mark.parametrize("target", [OrtCpu, TorchEagerCpu])
+def test_what_the_timing_loop_runs_is_the_model_on_its_inputs(target: type[Target], tmp_path: Path) -> None:
+    ready = target()
+    ready.prepare_to_run(Plan({"x": X}, module=Adds(), onnx=onnx_file(tmp_path)))
+    with ready.bound() as run:
+        result: Any = run()
+    assert np.array_equal(result[0] if target is OrtCpu else result["twice"] / 2, X)
+
+
+def test_what_a_model_raises_only_in_the_timing_loop_is_sorted_all_the_same(tmp_path: Path) -> None:
+    ready = OrtCpu()
+    ready.prepare_to_run(Plan({"x": X}, onnx=onnx_file(tmp_path)))
+    with pytest.raises(StageFailure, match="cannot run the model") as caught, ready.bound() as run:
+        ready._feed["x"] = X[:, :2]
+        run()
+    assert caught.value.kind is FailureKind.SHAPE_MISMATCH
 
 
 def test_inputs_that_the_graph_lacks_or_refuses_are_told(tmp_path: Path) -> None:

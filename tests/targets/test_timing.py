@@ -1,7 +1,9 @@
 """The timing loop, driven by a clock that does not tick by itself."""
 
 import gc
+import random
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import chain, repeat
 
 import pytest
@@ -31,7 +33,8 @@ def measured(durations: Iterator[int], rule: StoppingRule, during: Callable[[], 
         during()
 
     samples = collect(run, rule, bench.clock)
-    assert bench.runs == samples.warmup + len(samples.nanoseconds)
+    assert bench.runs == samples.warmup + len(samples.nanoseconds) + samples.discarded
+    assert samples.warmup == len(samples.warmup_nanoseconds)
     return samples
 
 
@@ -40,7 +43,14 @@ MS = 1_000_000
 
 def test_a_steady_model_stops_at_the_floors() -> None:
     samples = measured(repeat(MS), StoppingRule())
-    assert (samples.warmup, len(samples.nanoseconds), samples.stopped_by) == (20, 30, "precision")
+    assert (samples.warmup, samples.warmup_ended_by) == (50, "steady")  # 50 ms
+    assert (len(samples.nanoseconds), samples.stopped_by, samples.discarded) == (100, "precision", 0)
+
+
+def test_a_fast_model_is_measured_for_a_tenth_of_a_second() -> None:
+    samples = measured(repeat(MS // 20), StoppingRule())
+    assert sum(samples.warmup_nanoseconds) >= 50 * MS
+    assert sum(samples.nanoseconds) >= 98 * MS  # the runs that were discarded are part of the tenth
 
 
 def test_warming_up_goes_on_until_the_median_has_settled() -> None:
@@ -50,16 +60,71 @@ def test_warming_up_goes_on_until_the_median_has_settled() -> None:
     assert set(samples.nanoseconds) == {MS}
 
 
+def test_noise_alone_does_not_keep_a_model_warming_up() -> None:
+    numbers = random.Random(5)
+    noisy = (int(MS * numbers.uniform(0.7, 1.3)) for _ in range(10**6))
+    samples = measured(noisy, StoppingRule())
+    assert samples.warmup <= 100
+    assert samples.warmup_ended_by == "steady"
+
+
 def test_a_model_that_never_settles_is_warmed_up_two_hundred_times_at_most() -> None:
     growing = (MS + i * MS // 5 for i in range(10**6))
-    assert measured(growing, StoppingRule(budget=1000)).warmup == 200
+    samples = measured(growing, StoppingRule(budget=1000))
+    assert (samples.warmup, samples.warmup_ended_by) == (200, "ceiling")
+
+
+def test_p99_is_waited_for_where_it_is_asked_for() -> None:
+    def times() -> Iterator[int]:
+        numbers = random.Random(7)
+        while True:
+            yield int(MS * (1 + numbers.expovariate(50)))
+
+    assert len(measured(times(), StoppingRule(budget=1000)).nanoseconds) < 368
+    both = measured(times(), StoppingRule(budget=1000, p99_precision=0.1))
+    assert both.stopped_by == "precision"
+    assert len(both.nanoseconds) >= 368
+
+
+def test_samples_that_resemble_their_neighbours_are_taken_for_longer_than_independent_ones() -> None:
+    def times(seed: int, stays: float) -> Iterator[int]:
+        numbers, level = random.Random(seed), 0.0
+        while True:
+            level = stays * level + numbers.gauss(0, 0.05 * (1 - stays**2) ** 0.5)
+            yield int(MS * (1 + level))
+
+    def taken(stays: float) -> int:
+        return sum(len(measured(times(seed, stays), StoppingRule(budget=1000)).nanoseconds) for seed in range(5))
+
+    assert taken(0.9) > 2 * taken(0)
+
+
+def test_the_run_after_each_look_at_the_samples_is_not_recorded() -> None:
+    """Looking sorts them, which fills the processor's caches."""
+    spread = (MS * (1 + i % 2) for i in range(10**6))
+    samples = measured(spread, StoppingRule(budget=1000, precision=1e-6, most_samples=200))
+    assert samples.stopped_by == "iterations"
+    assert samples.discarded == 4  # at 100, 126, 158, 198; then the ceiling
+
+
+def test_what_watches_the_machine_is_entered_after_the_warm_up_and_left_after_the_last_sample() -> None:
+    bench, seen = Bench(repeat(MS)), []
+
+    @contextmanager
+    def steady() -> Iterator[None]:
+        seen.append(bench.runs)
+        yield
+        seen.append(bench.runs)
+
+    samples = collect(bench.run, StoppingRule(), bench.clock, steady())
+    assert seen == [samples.warmup, samples.warmup + len(samples.nanoseconds)]
 
 
 def test_a_noisy_model_is_measured_until_the_budget_is_used_up() -> None:
     noisy = (MS * (1 + 9 * (i % 2)) for i in range(10**6))
     samples = measured(noisy, StoppingRule(budget=2, precision=0.001))
     assert samples.stopped_by == "budget"
-    assert sum(samples.nanoseconds) <= 2e9
+    assert sum(samples.nanoseconds) <= 2e9 + 10 * MS
 
 
 def test_a_fast_and_noisy_model_stops_at_ten_thousand_samples() -> None:

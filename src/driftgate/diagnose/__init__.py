@@ -1,1 +1,1 @@
-"""What is asked after a red cell. (The room is empty until the first question has an answer.)"""
+"""What is asked after a red cell: how to repeat it, and whether it is real."""

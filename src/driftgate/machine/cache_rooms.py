@@ -4,6 +4,7 @@ cells/ blobs/      results of cells                       least recently used fi
 models/            pulled models, one folder each         least recently used first
 models/inductor/   what torch's compiler built            oldest files first
 models/zoo/        zoo models made for references         least recently used first
+environments/      an environment per set of versions         least recently used first
 zoo/               the embedded Hub's models, a folder per toolchain; the newest two stay
 scratch/           runs of single commands at a desk      a week
 """
@@ -20,7 +21,7 @@ from driftgate.machine.retention import folder_bytes, prune_runs
 
 SCRATCH_DAYS = 7
 ZOO_FOLDERS = 2
-SHARES = {"cells": 0.4, "models": 0.4, "compiler": 0.1, "scratch": 0.1}
+SHARES = {"cells": 0.35, "models": 0.35, "compiler": 0.1, "environments": 0.1, "scratch": 0.1}
 """Which part of the whole each room may take."""
 
 
@@ -46,7 +47,15 @@ def prune_cache(root: Path, max_bytes: int = DEFAULT_BYTES) -> tuple[RoomPruned,
         _bound("models", models, room["models"]),
         _bound("compiler", compiler, room["compiler"]),
         _bound("zoo", zoo, kept),
-        _scratch(root / "scratch", room["scratch"]),
+        *prune_benches(root, max_bytes),
+    )
+
+
+def prune_benches(root: Path, max_bytes: int = DEFAULT_BYTES) -> tuple[RoomPruned, RoomPruned]:
+    """Bound what searching for a cause leaves behind: environments and scratch runs."""
+    return (
+        _bound("environments", _folders(root / "environments", "*"), int(max_bytes * SHARES["environments"])),
+        _scratch(root / "scratch", int(max_bytes * SHARES["scratch"])),
     )
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Annotated, Protocol
+
+from pydantic import Field
 
 from driftgate.core.records import Cell, LockEntry, Record
 from driftgate.machine.settings import Settings
@@ -21,7 +23,8 @@ class Job(Record):
     """One process's worth of work: a cell, or one part of it (`part`: an exporter of the ladder).
 
     `run` is the run's folder, `work` an empty folder for the job's files, `cache` where pulled models lie, `inputs` the folder with
-    what people provide for a model.
+    what people provide for a model. `in_turn` is for jobs that compare others by running them in turn, `files` for
+    one that compares two ONNX files.
     """
 
     run: Path
@@ -33,6 +36,8 @@ class Job(Record):
     entry: LockEntry
     settings: Settings
     seed: int = 0
+    in_turn: InTurn | None = None
+    files: TwoFiles | None = None
 
     @property
     def store(self) -> RunStore:
@@ -43,6 +48,22 @@ class Job(Record):
     def folder(self) -> Path:
         """The model's folder in the run, where earlier stages left their files."""
         return self.store.model_folder(self.cell.model)
+
+
+class TwoFiles(Record):
+    """Two ONNX files, absolute, and the inputs of both (a safetensors file; None: drawn)."""
+
+    reference: Path
+    candidate: Path
+    inputs: Path | None = None
+
+
+class InTurn(Record):
+    """Jobs to be measured in turn: `rounds` blocks of about `block_s` seconds each."""
+
+    arms: Annotated[tuple[Job, ...], Field(min_length=2, max_length=8)]
+    rounds: Annotated[int, Field(ge=1, le=1_000)] = 20
+    block_s: Annotated[float, Field(gt=0, le=60)] = 0.1
 
 
 def given_inputs(folder: Path, slug: str) -> tuple[Path, ...]:

@@ -8,12 +8,13 @@ merge by copying.
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -28,6 +29,8 @@ _RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 MEND = "delete it and go on with `driftgate run --resume`"
 NO_RECORDS = frozenset({"inputs.meta"})
+META_BYTES = 1 << 20
+"""The largest description of inputs that is read."""
 
 
 class RunStore:
@@ -143,6 +146,28 @@ class RunStore:
     def log_path(self, cell: Cell) -> Path:
         """Where what the worker printed lies."""
         return self.model_folder(cell.model) / f"{cell.name}.log"
+
+    def inputs_meta(self, slug: str) -> dict[str, Any] | None:
+        """`inputs.meta.json` of a model, as it stands there; None where there is none that can be read."""
+        path = self.model_folder(slug) / "inputs.meta.json"
+        if path.is_symlink() or not path.is_file() or path.stat().st_size > META_BYTES:
+            return None
+        try:
+            meta = json.loads(path.read_bytes())
+        except (ValueError, RecursionError):
+            return None
+        return meta if isinstance(meta, dict) else None
+
+    def repro_folder(self, slug: str) -> Path:
+        """Where the scripts lie that repeat a model's broken cells without Driftgate."""
+        return self.model_folder(slug) / "repro"
+
+    def repro_scripts(self, cell: Cell) -> tuple[Path, ...]:
+        """Those of one cell: `repro/CELL.py`, one per exporter (`repro/CELL.EXPORTER.py`), or `repro/CELL/repro.py`."""
+        folder = self.repro_folder(cell.model)
+        own = re.compile(re.escape(cell.name) + (r"(\.[a-z]+)?\.py" if cell.stage == "export" else r"\.py"))
+        found = [path for path in sorted(folder.glob("*.py")) if own.fullmatch(path.name)]
+        return tuple(path for path in (*found, folder / cell.name / "repro.py") if path.is_file())
 
     def write_record(self, record: StageRecord) -> None:
         """Write the record of a cell."""

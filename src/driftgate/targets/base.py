@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, final
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
-from driftgate.targets.timing import Samples, StoppingRule, collect
+from driftgate.targets.timing import Run, Samples, StoppingRule, collect
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -30,7 +30,7 @@ class Plan:
     `inputs` in the order of the model's arguments (`positional`: passed by position), `arguments` what else its forward
     takes. `module` or `onnx` is the model itself, whichever the target needs. `rule` None means no latency. `second_run`
     asks for one more run with the same inputs, random state not reset. `alone` keeps the machine quiet while times are
-    taken; `cache` is where a compiler may keep what it built.
+    taken, `steady` is entered before the first sample and left after the last; `cache` is where a compiler may keep what it built.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -41,6 +41,7 @@ class Plan:
     rule: StoppingRule | None = None
     second_run: bool = False
     alone: Callable[[], AbstractContextManager[None]] = nullcontext
+    steady: AbstractContextManager[object] | None = None
     cache: Path | None = None
 
 
@@ -55,18 +56,21 @@ class Measured:
     placement: dict[str, int] = field(default_factory=dict)
     second_outputs: Arrays | None = None
     samples: Samples | None = None
+    device_peak_bytes: int | None = None
 
 
 class Target(ABC):
     """One runtime on one device. An instance runs one plan.
 
-    `needs` says what of the model it runs; `fresh` that its process must not be forked from the warmed server.
+    `needs` says what of the model it runs; `fresh` that its process must not be forked from the warmed server; `threads` how many
+    the runtime computes with (None: it decides).
     """
 
     name: ClassVar[str]
     device: ClassVar[str]
     needs: ClassVar[Literal["module", "onnx"]]
     fresh: ClassVar[bool] = False
+    threads: ClassVar[int | None] = 1
 
     @classmethod
     @abstractmethod
@@ -77,6 +81,16 @@ class Target(ABC):
     def measure(self, plan: Plan) -> Measured:
         """Run the plan. Raises StageFailure(`unavailable`) where the runtime isn't there, and what the runtime raises as
         the inner methods sort it."""
+        init_s, first_s = self.prepare_to_run(plan)
+        outputs = self.outputs()
+        second = self._second_outputs(plan) if plan.second_run else None
+        samples = self._samples(plan, plan.rule) if plan.rule else None
+        placement = self.placement()
+        return Measured(outputs, init_s, first_s, self.device, placement, second, samples, self.device_peak_bytes())
+
+    @final
+    def prepare_to_run(self, plan: Plan) -> tuple[float, float]:
+        """Start and run once: the seconds that each took. After it `bound` may be entered."""
         self._check(plan)
         began = time.perf_counter()
         self.start(plan)
@@ -84,11 +98,7 @@ class Target(ABC):
         init_s = time.perf_counter() - began
         began = time.perf_counter()
         self._step()
-        first_s = time.perf_counter() - began
-        outputs = self.outputs()
-        second = self._second_outputs(plan) if plan.second_run else None
-        samples = self._samples(plan, plan.rule) if plan.rule else None
-        return Measured(outputs, init_s, first_s, self.device, self.placement(), second, samples)
+        return init_s, time.perf_counter() - began
 
     def _check(self, plan: Plan) -> None:
         reason = self.available()
@@ -109,8 +119,14 @@ class Target(ABC):
         return self.outputs()
 
     def _samples(self, plan: Plan, rule: StoppingRule) -> Samples:
-        with plan.alone():
-            return collect(self._step, rule)
+        with plan.alone(), self.bound() as run:
+            return collect(run, rule, steady=plan.steady)
+
+    @contextmanager
+    def bound(self) -> Iterator[Run]:
+        """For the timing loop: one inference, with its inputs and all that surrounds it bound once, so that a sample holds nothing of
+        ours. What it raises is sorted as `run_once` would."""
+        yield self._step
 
     @abstractmethod
     def start(self, plan: Plan) -> None:
@@ -131,6 +147,10 @@ class Target(ABC):
     @abstractmethod
     def outputs(self) -> Arrays:
         """The result of the last run, copied to the host, by name in the model's order."""
+
+    def device_peak_bytes(self) -> int | None:
+        """The most memory of a device of its own that was in use; None for one that shares the host's."""
+        return None
 
     def placement(self) -> dict[str, int]:
         """Execution provider → nodes, where the runtime tells. Raises StageFailure(`fell_back`) if a node is elsewhere

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 from driftgate.core.errors import StageFailure, did_you_mean
@@ -11,12 +15,17 @@ from driftgate.core.verdicts import FailureKind
 from driftgate.targets.base import Arrays, Plan, Target
 from driftgate.targets.cuda import no_device
 
+MOST_MOVED = 12
+"""So many of the nodes that moved elsewhere are named."""
+
 
 class OrtTarget(Target):
     """A session with one provider, one thread, all graph optimisations."""
 
     needs: ClassVar[Literal["module", "onnx"]] = "onnx"
     provider: ClassVar[str]
+    configure: Callable[[Any], None] | None = None
+    """Called with the session's options before it is made: for whoever wants its profile."""
 
     @classmethod
     def available(cls) -> str | None:
@@ -42,6 +51,8 @@ class OrtTarget(Target):
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        if self.configure is not None:
+            self.configure(options)
         try:
             return onnxruntime.InferenceSession(str(plan.onnx), options, providers=[self.provider])
         except errors.NotImplemented as error:
@@ -61,26 +72,73 @@ class OrtTarget(Target):
         return {name: plan.inputs[name] for name in wanted}
 
     def run_once(self) -> None:
-        from onnxruntime.capi import onnxruntime_pybind11_state as errors
-
-        try:
+        with _running():
             self._result = self._session.run(None, self._feed)
-        except (errors.InvalidArgument, errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
-            raise StageFailure(_kind_of(str(error)), f"ONNX Runtime cannot run the model: {error}") from error
+
+    @contextmanager
+    def bound(self) -> Iterator[Callable[[], object]]:
+        with _running():
+            yield partial(self._session.run, None, self._feed)
+
+    def end_profile(self) -> str:
+        """Close the profile of a session that was configured to write one; the path of its file."""
+        return str(self._session.end_profiling())
+
+    @contextmanager
+    def bound_to(self, device: str) -> Iterator[Callable[[], object]]:
+        """As `bound`, with inputs and outputs that stay on a device of its own: copies to it and from it are no part of an inference."""
+        import onnxruntime
+
+        with _running():
+            binding = self._session.io_binding()
+            for name, array in self._feed.items():
+                binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(array, device, 0))
+            for name in self._names:
+                binding.bind_output(name, device)
+
+            def run() -> None:
+                self._session.run_with_iobinding(binding)
+                binding.synchronize_outputs()
+
+            yield run
 
     def outputs(self) -> Arrays:
         return dict(zip(self._names, self._result, strict=True))
 
     def placement(self) -> dict[str, int]:
-        """Execution provider → nodes, as assigned when the session was made."""
-        counted = {self.provider: 0}
+        """Execution provider → nodes, as assigned when the session was made. Names the nodes that moved elsewhere."""
+        counted = Counter({self.provider: 0})
+        moved = []
         for subgraph in self._session.get_provider_graph_assignment_info():
-            counted[subgraph.ep_name] = counted.get(subgraph.ep_name, 0) + len(subgraph.get_nodes())
-        elsewhere = {name: count for name, count in counted.items() if name != self.provider}
-        if elsewhere:
-            told = ", ".join(f"{count} on {name}" for name, count in elsewhere.items())
-            raise StageFailure(FailureKind.FELL_BACK, f"not every node runs on {self.provider}: {told}")
-        return counted
+            nodes = subgraph.get_nodes()
+            counted[subgraph.ep_name] += len(nodes)
+            moved += [(node.op_type, node.name) for node in nodes if subgraph.ep_name != self.provider]
+        if moved:
+            raise _fallback(self.provider, counted, moved)
+        return dict(counted)
+
+
+def _fallback(provider: str, counted: Counter[str], moved: list[tuple[str, str]]) -> StageFailure:
+    """The failure; its message is the same for all models whose nodes of these kinds move, its hint names the nodes."""
+    told = ", ".join(f"{count} on {name}" for name, count in counted.items() if name != provider)
+    kinds = ", ".join(f"{kind} ×{count}" for kind, count in sorted(Counter(kind for kind, _ in moved).items()))
+    first = ", ".join(f"{kind} {name!r}" if name else f"an unnamed {kind}" for kind, name in moved[:MOST_MOVED])
+    rest = f" and {len(moved) - MOST_MOVED} more" if len(moved) > MOST_MOVED else ""
+    return StageFailure(
+        FailureKind.FELL_BACK,
+        f"not every node runs on {provider}: {told} ({kinds})",
+        hint=f"moved: {first}{rest}; whatever it returns, it is not {provider} that was tested",
+    )
+
+
+@contextmanager
+def _running() -> Iterator[None]:
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors
+
+    try:
+        yield
+    except (errors.InvalidArgument, errors.Fail, errors.RuntimeException, errors.NotImplemented) as error:
+        raise StageFailure(_kind_of(str(error)), f"ONNX Runtime cannot run the model: {error}") from error
 
 
 def _kind_of(message: str) -> FailureKind:
@@ -106,6 +164,11 @@ class OrtCuda(OrtTarget):
     device: ClassVar[str] = "cuda"
     fresh: ClassVar[bool] = True
     provider: ClassVar[str] = "CUDAExecutionProvider"
+
+    @contextmanager
+    def bound(self) -> Iterator[Callable[[], object]]:
+        with self.bound_to("cuda") as run:
+            yield run
 
     @classmethod
     def available(cls) -> str | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -45,6 +48,13 @@ class TorchTarget(Target):
         with torch.no_grad():
             self._result = self._call(*self._positional, **self._keywords)
 
+    @contextmanager
+    def bound(self) -> Iterator[Callable[[], object]]:
+        import torch
+
+        with torch.no_grad():
+            yield partial(self._call, *self._positional, **self._keywords)
+
     def outputs(self) -> Arrays:
         import torch
 
@@ -78,10 +88,27 @@ class OnCuda(TorchTarget):
     def available(cls) -> str | None:
         return no_device() or torch_lacks_cuda()
 
+    @contextmanager
+    def bound(self) -> Iterator[Callable[[], object]]:
+        from torch.cuda import synchronize
+
+        with super().bound() as call:
+
+            def run() -> None:
+                call()
+                synchronize()
+
+            yield run
+
     def synchronise(self) -> None:
         import torch
 
         torch.cuda.synchronize()
+
+    def device_peak_bytes(self) -> int | None:
+        import torch
+
+        return int(torch.cuda.max_memory_reserved())
 
     def placement(self) -> dict[str, int]:
         import torch

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,15 +33,26 @@ class Compiled(TorchTarget):
         return torch.compile(module)
 
     def run_once(self) -> None:
-        from torch._dynamo.exc import TorchDynamoException
-        from torch._inductor.exc import InductorError
-
-        try:
+        with _compiling():
             super().run_once()
-        except (TorchDynamoException, InductorError) as error:
-            raise StageFailure(
-                FailureKind.COMPILE, f"torch.compile: {error}", hint="see the log for the compiler's output"
-            ) from error
+
+    @contextmanager
+    def bound(self) -> Iterator[Callable[[], object]]:
+        with _compiling(), super().bound() as run:
+            yield run
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    from torch._dynamo.exc import TorchDynamoException
+    from torch._inductor.exc import InductorError
+
+    try:
+        yield
+    except (TorchDynamoException, InductorError) as error:
+        raise StageFailure(
+            FailureKind.COMPILE, f"torch.compile: {error}", hint="see the log for the compiler's output"
+        ) from error
 
 
 class TorchInductorCpu(Compiled):

@@ -69,13 +69,13 @@ class ExplainSettings(Section):
 class ExportSettings(Section):
     """The ladder of exporters, tried in order."""
 
-    exporters: Annotated[tuple[Literal["dynamo", "transformers"], ...], Field(min_length=1)] = (
-        "dynamo",
-        "transformers",
-    )
+    exporters: Annotated[
+        tuple[Literal["dynamo", "transformers", "torchscript"], ...], Field(min_length=1), AfterValidator(_distinct)
+    ] = ("dynamo", "transformers")
     stop: Literal["first_success", "never"] = "first_success"
     dynamic: bool = False
     opset: Annotated[int, Field(ge=18, le=26)] | None = None
+    pt2: bool = Field(False, description="true = the torch.export artifact is kept too, as model[@VARIANT].pt2")
 
 
 class DriftSettings(Section):
@@ -87,11 +87,14 @@ class DriftSettings(Section):
 
 
 class LatencySettings(Section):
-    """How long to measure: until the interval of p50 is within ±precision, or the budget is used up."""
+    """How long to measure: until the interval of p50 is within ±precision (and p99's within ±p99_precision), or the budget is used up."""
 
     enabled: bool = True
     budget: Duration = 20.0
     precision: Annotated[float, Field(gt=0, le=1)] = 0.02
+    p99_precision: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="relative to p99, e.g. 0.1; null = p99 is as well known as it happens to be"
+    )
 
 
 class LimitSettings(Section):
@@ -130,4 +133,8 @@ class Settings(Section):
     limits: LimitSettings = LimitSettings()
     keep: KeepSettings = KeepSettings()
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    baseline: Name | None = Field(
+        None, description="last-good, a run, git:REF or window:N; null = judge by the expectations alone"
+    )
+    gate: Name | None = Field(None, description="path of gate.yaml, relative to this file")
     expectations: Name | None = Field(None, description="path of expectations.yaml, relative to this file")
