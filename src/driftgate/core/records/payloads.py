@@ -10,6 +10,7 @@ from driftgate.core.records.drift import DriftPayload
 from driftgate.core.records.explain import ExplainPayload
 from driftgate.core.records.export import ExportPayload
 from driftgate.core.records.infer import InferPayload
+from driftgate.core.records.tuning import ProfilePayload
 
 
 class PullPayload(Record):
@@ -53,6 +54,7 @@ PAYLOADS: MappingProxyType[str, type[Record]] = MappingProxyType(
         "export": ExportPayload,
         "infer": InferPayload,
         "drift": DriftPayload,
+        "profile": ProfilePayload,
     }
 )
 """Stage → the class of its payload."""

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -38,6 +40,7 @@ _META_KEYS: dict[str, type] = {
     "positional": bool,
 }
 
+Labels = NDArray[np.int64]
 Tensors = dict[str, Tensor]
 Axes = dict[str, tuple[str, ...]]
 
@@ -48,7 +51,8 @@ class ModelInputs:
 
     `first` is what every stage runs; `second` is the same in other sizes (empty where nobody could make one). `axes`
     names each dimension (`batch`, `sequence`, …); `positional` says that the order of `first` is the order of the
-    arguments. `left_out` lists what a processor made and the model's forward does not take.
+    arguments. `left_out` lists what a processor made and the model's forward does not take. `labels` are the right classes for the
+    first size as nested lists of whole numbers, one for each row of scores (negative: none), where a person gave them.
     """
 
     first: Tensors
@@ -61,6 +65,7 @@ class ModelInputs:
     notes: tuple[str, ...] = ()
     seed: int = 0
     positional: bool = False
+    labels: list[Any] | None = None
 
     def tensors(self, which: Which = "first") -> Tensors:
         return self.first if which == "first" else self.second
@@ -117,7 +122,19 @@ def load_inputs(folder: Path, which: Which | None = None) -> ModelInputs:
         sizes={axis: (int(a), int(b)) for axis, (a, b) in meta["sizes"].items()},
         notes=tuple(meta["notes"]),
         **{key: meta[key] for key in ("arguments", "how", "left_out", "seed", "positional")},
+        labels=meta.get("labels"),
     )
+
+
+def load_labels(folder: Path) -> Labels | None:
+    """The labels that came with the inputs; None where there are none. Raises StageFailure(`inputs`) for damaged files."""
+    labels = _read_meta(folder / META).get("labels") if (folder / META).is_file() else None
+    if labels is None:
+        return None
+    try:
+        return np.asarray(labels, dtype=np.int64)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _damaged(folder / META, f"labels cannot be read: {error}") from error
 
 
 def _read_meta(path: Path) -> dict[str, Any]:

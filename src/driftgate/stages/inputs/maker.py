@@ -19,6 +19,7 @@ from driftgate.core.verdicts import FailureKind
 from driftgate.stages.inputs.axes import axes_of
 from driftgate.stages.inputs.contents import ModelInputs, Tensors
 from driftgate.stages.inputs.image_tokens import image_token, rows_per_sample
+from driftgate.stages.inputs.media import image_size
 from driftgate.stages.inputs.processor import load_processors, process
 from driftgate.stages.inputs.request import DEFAULT_SIZES, Identity, Request
 from driftgate.stages.inputs.rules import RULES, unknown, wanted
@@ -66,6 +67,7 @@ def _one_size(
 ) -> Tensors:
     for processor in processors:
         _from_processor(processor, request, how, left_out, notes)
+    _check_image_size(request, notes)
     for name in wanted(request):
         if name == "input_ids":  # pixels are there by now: RULES has them first
             _check_image_tokens(request, notes)
@@ -97,6 +99,20 @@ def _from_processor(
             left_out[name] = f"{type(request.module).__name__}.forward does not take it"
         else:
             request.made[name], how[name] = tensor, made_of
+
+
+def _check_image_size(request: Request, notes: list[str]) -> None:
+    """Drop a processor's pictures where a person ordered another size: it resizes every picture to its own."""
+    pixels = request.made.get("pixel_values")
+    if pixels is None or pixels.dim() < 4 or not {"height", "width"} & set(request.sizes):
+        return
+    found, ordered = tuple(pixels.shape[-2:]), image_size(request)
+    if found != ordered:
+        notes.append(
+            f"the processor makes pictures of {found[0]} × {found[1]}, ordered are {ordered[0]} × {ordered[1]}: made by rule"
+        )
+        for name in ("pixel_values", "pixel_mask"):
+            request.made.pop(name, None)
 
 
 def _check_image_tokens(request: Request, notes: list[str]) -> None:

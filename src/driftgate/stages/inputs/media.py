@@ -44,7 +44,12 @@ def _is_video(request: Request) -> bool:
 
 
 def image_size(request: Request) -> tuple[int, int]:
-    """Height and width that the configuration asks for; `OPEN_IMAGE` where it leaves the size open."""
+    """Height and width: those that a person orders, else what the configuration asks for; `OPEN_IMAGE` where it leaves the size open."""
+    height, width = _configured_size(request)
+    return request.sizes.get("height", height), request.sizes.get("width", width)
+
+
+def _configured_size(request: Request) -> tuple[int, int]:
     size = request.setting("image_size", "img_size", "input_size", default=OPEN_IMAGE)
     if isinstance(size, dict):
         return int(size["height"]), int(size["width"])

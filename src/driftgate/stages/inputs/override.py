@@ -5,6 +5,9 @@ The first kind looks like this:
     tensors: {input_ids: {dtype: int64, shape: [batch, sequence], low: 0, high: 100}}
     sizes: {batch: [1, 2], sequence: [8, 13]}
     arguments: {use_cache: false}
+    labels: [3]                      # the right class of each row of scores (a negative number: none), where they are known
+
+The second holds its labels in its metadata, as JSON under the key `labels`.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import yaml
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -34,7 +38,9 @@ MOST_BYTES = 1 << 20
 MOST_ELEMENTS = 1 << 28
 MOST_LENGTH = 1 << 20
 MOST_VALUE = 2.0**63
-_KEYS = ("tensors", "sizes", "arguments")
+MOST_LABELS = 1 << 20
+LABELS = f"must be a list of whole numbers, or equally long lists of them, at most {MOST_LABELS:,} in all"
+_KEYS = ("tensors", "sizes", "arguments", "labels")
 _TENSOR_KEYS = ("dtype", "shape", "low", "high")
 
 Lines = dict[tuple[str, ...], int]
@@ -60,6 +66,7 @@ class Override:
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict)
     arguments: dict[str, Any] = field(default_factory=dict)
     given: Tensors = field(default_factory=dict)
+    labels: list[Any] | None = None
     lines: Lines = field(default_factory=dict)
 
     def apply(self, module: nn.Module, base: ModelInputs | None, seed: int) -> ModelInputs:
@@ -80,6 +87,7 @@ class Override:
             left_out=kept.left_out,
             notes=kept.notes,
             seed=seed,
+            labels=self.labels if self.labels is not None else kept.labels,
         )
 
     def _check_names(self, module: nn.Module) -> None:
@@ -134,12 +142,18 @@ def load_override(path: Path) -> Override:
 
 def _given(path: Path) -> Override:
     try:
+        with safe_open(path, framework="pt") as opened:
+            labels = json.loads((opened.metadata() or {}).get("labels", "null"))
         tensors = load_file(path)
     except (SafetensorError, OSError) as error:
         raise UsageError(f"not a readable safetensors file: {error}", where=str(path)) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not JSON: {error}", where=f"{path}: labels") from error
     if not tensors:
         raise UsageError("the file holds no tensor", where=str(path))
-    return Override(path, given=tensors)
+    if labels is not None and not _are_labels(labels):
+        raise UsageError(LABELS, where=f"{path}: labels")
+    return Override(path, given=tensors, labels=labels)
 
 
 class _Reader:
@@ -154,7 +168,10 @@ class _Reader:
         self._only(document, _KEYS, ())
         sizes = {axis: self._pair(axis, pair) for axis, pair in self._mapping(document, "sizes").items()}
         tensors = {name: self._order(name, order, sizes) for name, order in self._mapping(document, "tensors").items()}
-        return Override(self.path, tensors, sizes, self._arguments(document), lines=self.lines)
+        labels = document.get("labels")
+        if labels is not None and not _are_labels(labels):
+            raise self._error(LABELS, "labels", mend="e.g. [3, 0]")
+        return Override(self.path, tensors, sizes, self._arguments(document), labels=labels, lines=self.lines)
 
     def _arguments(self, document: Mapping[str, Any]) -> dict[str, Any]:
         arguments = self._mapping(document, "arguments")
@@ -258,6 +275,14 @@ class _Reader:
                 f"low ({ends[0]}) must be below high ({ends[1]})", *at, "high" if "high" in order else "low"
             )
         return ends[0], ends[1]
+
+
+def _are_labels(value: Any) -> bool:
+    try:
+        array = np.array(value)
+    except ValueError:  # rows of unequal length
+        return False
+    return isinstance(value, list) and array.dtype.kind == "i" and 0 < array.size <= MOST_LABELS
 
 
 def _is_length(size: Any) -> bool:

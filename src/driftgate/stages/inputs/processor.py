@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,12 @@ def process(processor: Processor, request: Request) -> tuple[dict[str, Tensor], 
     return tensors, f"{type(processor).__name__}: {', '.join(made_of)}"
 
 
+def preparing(processor: Processor, request: Request) -> Callable[[], Any]:
+    """The processor's own work on material that is ready: what its user waits for before each inference."""
+    arguments, _ = _material(processor, request)
+    return partial(processor, **arguments, return_tensors="pt")
+
+
 def _material(processor: Processor, request: Request) -> tuple[dict[str, Any], list[str]]:
     takes = inspect.signature(processor.__call__).parameters
     tokenizer = getattr(processor, "tokenizer", processor if hasattr(processor, "encode") else None)
@@ -108,7 +116,7 @@ def _text(processor: Processor, request: Request, *, with_image: bool) -> dict[s
     """Sentences cut to the wanted length; after an image token they are short and stay whole."""
     token = getattr(processor, "image_token", None) if with_image else None
     if token is None:
-        texts = [samples.sentence(i) for i in range(request.batch)]
+        texts = [samples.text(i, request.sizes["sequence"]) for i in range(request.batch)]
         return {"text": texts, "truncation": True, "max_length": request.sizes["sequence"]}
     words = samples.sentence(0).split()[: request.sizes["sequence"] - 2]
     return {"text": [f"{token} {' '.join(words)}"] * request.batch}

@@ -24,6 +24,12 @@ def sentence(index: int) -> str:
     return _SENTENCES[index % len(_SENTENCES)]
 
 
+def text(index: int, words: int) -> str:
+    """The sentence, said again as often as it takes to have so many words."""
+    once = sentence(index)
+    return " ".join([once] * -(-words // len(once.split())))
+
+
 def picture(index: int, seed: int, width: int = 96, height: int = 80) -> Image.Image:
     """An RGB picture: a colour gradient, a few filled shapes, a little grain."""
     random = np.random.default_rng((seed, index))

@@ -1,0 +1,1 @@
+"""Profilers of runtimes, and the one table that what they tell is turned into."""
