@@ -1,18 +1,17 @@
 """Graph breaks as torch's structured trace tells them: text in, facts out.
 
 Each artifact `dynamo_graph_break_reason` is one event: a reason (type, explanation, hints, context, a link whose end is the id) and
-the user's stack. `parse_event` reads one, `fold_events` makes the list of places that a record holds.
+the user's stack. `parse_event` reads one; `driftgate.core.break_places` makes of them the list that a record holds, and
+`driftgate.core.reconcile` holds their number against what torch counts elsewhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
-
-from driftgate.core.fingerprints import fingerprint
-from driftgate.core.records import GraphBreak
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 _LINK = re.compile(r"please visit: (?P<url>https?://\S+?/gb(?P<number>\d+)\.html)")
@@ -21,8 +20,11 @@ _REASON = re.compile(
 )
 _PREAMBLE = re.compile(
     r"\A(Encountered graph break when attempting to trace [^\n]*\n\s*|"
-    r"Failed to handle graph break gracefully\.[^\n]*Graph break encountered:\s*)"
+    r"(?:Failed to handle graph break gracefully|Encountered graph break that we cannot resume from)\.[^\n]*"
+    r"Graph break encountered:\s*)"
 )
+_UNRESUMABLE = "Encountered graph break that we cannot resume from."
+_GAVE_UP = "Failed to handle graph break gracefully."
 _SECOND = re.compile(r"^\*\*\* While handling this graph break, another graph break occurred: \*\*\*\s*", re.M)
 _FIELDS = re.compile(
     r"\A(?P<type>[^\n]*)\n+"
@@ -38,11 +40,21 @@ _FRAME = re.compile(
     r'^  File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>[^\n]+))?\n(?:    (?P<code>(?!File )[^\n]*))?',
     re.M,
 )
-_RESUME = re.compile(r"torch_dynamo_resume_in_(?P<name>.+)_at_\d+")
+RESUME_PREFIX = "torch_dynamo_resume_in_"
+_RESUME = re.compile(RESUME_PREFIX + r"(?P<name>.+)_at_\d+")
 _EXCEPTION = re.compile(r"^(?:[\w.]+\.)?(?P<name>\w+): ", re.M)
 _SITE = re.compile(r"""[^\s"'=(\[]*/(?:site|dist)-packages/""")
-_STDLIB = re.compile(r"/lib/python3\.\d+/(?!site-packages/|dist-packages/)")
+_STDLIB = re.compile(r"""[^\s"'=(\[]*/lib/python3\.\d+/(?!site-packages/|dist-packages/)""")
 _FORMER_TYPES = {"generic_jump": "Data-dependent branching"}  # what explain still calls it, without an id
+
+
+class Cut(Enum):
+    """What dynamo does about a break."""
+
+    CALL = "the frame is cut around an instruction, and goes on behind it"
+    JUMP = "the frame is cut at a branch, and goes on behind either side of it"
+    REST = "the frame is cut for good: what follows runs in eager"
+    FRAME = "the whole frame is given up"
 
 
 @dataclass(frozen=True)
@@ -57,7 +69,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class BreakEvent:
-    """One graph break. `gave_up` names the second break, because of which the whole frame is skipped."""
+    """One graph break. `gave_up` names the second break, because of which the whole frame is skipped; `module` is the submodule at
+    work, which the text does not tell."""
 
     gb_id: str | None
     gb_type: str
@@ -67,6 +80,8 @@ class BreakEvent:
     url: str | None = None
     gave_up: str | None = None
     frame: Frame | None = None
+    cut: Cut = Cut.CALL
+    module: str | None = None
 
     @property
     def place(self) -> tuple[object, ...]:
@@ -88,13 +103,14 @@ def parse_event(text: str, ids: Mapping[str, str], *, above: str = "") -> BreakE
     not the user's.
     """
     text = ANSI.sub("", text)
-    cause, _, second = (part.strip() for part in _partition(_reason(text)))
+    whole = _reason(text)
+    cause, _, second = (part.strip() for part in _partition(_PREAMBLE.sub("", whole)))
     fields = _FIELDS.match(cause + "\n")
     link = _LINK.search(cause)
     gb_type, context = _type_of(cause, text, fields)
     gave_up = second.splitlines()[0] if second else None
     return BreakEvent(
-        gb_id=f"GB{link['number']}" if link else ids.get(gb_type),
+        gb_id=id_in(cause, ids) or ids.get(gb_type),
         gb_type=gb_type,
         context=context,
         explanation=_tidy(fields["explanation"]) if fields else None,
@@ -102,14 +118,34 @@ def parse_event(text: str, ids: Mapping[str, str], *, above: str = "") -> BreakE
         url=link["url"] if link else None,
         gave_up=gave_up,
         frame=user_frame(text, above),
+        cut=_cut(whole),
     )
 
 
+def id_in(reason: str, ids: Mapping[str, str]) -> str | None:
+    """The id that a reason's link ends in, or that its first line is the type of; None for an error that is no registered break."""
+    link = _LINK.search(reason)
+    return f"GB{link['number']}" if link else ids.get(reason.partition("\n")[0].removeprefix("Unsupported: ").strip())
+
+
 def _reason(text: str) -> str:
-    """The reason proper, without what dynamo was doing when it met it."""
+    """The reason, with what dynamo was doing when it met it."""
     found = _REASON.search(text)
-    reason = found["reason"] if found else _last_exception(text)
-    return _PREAMBLE.sub("", reason.strip())
+    return (found["reason"] if found else _last_exception(text)).strip()
+
+
+def _cut(reason: str) -> Cut:
+    if reason.startswith(_GAVE_UP):
+        return Cut.FRAME
+    if reason.startswith(_UNRESUMABLE):
+        return Cut.REST
+    return Cut.CALL if _PREAMBLE.match(reason) else Cut.JUMP
+
+
+def unresumed(function: str) -> str:
+    """The name of the function that a resumed part belongs to."""
+    resumed = _RESUME.fullmatch(function)
+    return resumed["name"] if resumed else function
 
 
 def _last_exception(text: str) -> str:
@@ -149,7 +185,7 @@ def _tidy(text: str | None) -> str | None:
     if not text or not text.strip():
         return None
     lines = (line.strip() for line in text.strip().splitlines())
-    return shorten("\n".join(line for line in lines if line))
+    return _STDLIB.sub("", shorten("\n".join(line for line in lines if line)))
 
 
 def shorten(text: str) -> str:
@@ -170,38 +206,5 @@ def user_frame(text: str, above: str = "") -> Frame | None:
 
 
 def _frame(match: re.Match[str]) -> Frame:
-    function = match["function"] or "<unknown>"
-    resumed = _RESUME.fullmatch(function)
     code = (match["code"] or "").strip() or None
-    return Frame(shorten(match["file"]), int(match["line"]), resumed["name"] if resumed else function, code)
-
-
-def fold_events(events: Iterable[BreakEvent]) -> tuple[GraphBreak, ...]:
-    """One entry per place, in the order of first occurrence, with the number of events there."""
-    places: dict[tuple[object, ...], list[BreakEvent]] = {}
-    for event in events:
-        places.setdefault(event.place, []).append(event)
-    return tuple(_graph_break(events[0], len(events)) for events in places.values())
-
-
-def _graph_break(event: BreakEvent, count: int) -> GraphBreak:
-    frame = event.frame
-    reason = f"{event.gb_type}: {event.context}" if event.context else event.gb_type
-    if event.gave_up:
-        reason += f"; then: {event.gave_up} (the whole frame is skipped)"
-    return GraphBreak(
-        gb_id=event.gb_id,
-        gb_type=event.gb_type,
-        reason=reason,
-        explanation=event.explanation,
-        hints=event.hints,
-        url=event.url,
-        file=frame and frame.file,
-        line=frame and frame.line,
-        function=frame and frame.function,
-        code=frame and frame.code,
-        count=count,
-        fingerprint=fingerprint(
-            event.gb_id or event.gb_type, frame.function if frame else "", (frame and frame.code) or ""
-        ),
-    )
+    return Frame(shorten(match["file"]), int(match["line"]), unresumed(match["function"] or "<unknown>"), code)

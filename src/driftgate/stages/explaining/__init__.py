@@ -1,0 +1,1 @@
+"""What explain is made of, one file per question."""
