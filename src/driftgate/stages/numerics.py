@@ -5,25 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
-from driftgate.core.drift import compare, is_floating, nonfinite
+from driftgate.core.drift import compare, is_floating, max_abs_difference, nan_count, nonfinite
 from driftgate.core.errors import StageFailure
 from driftgate.core.records import Output, Tolerance
+from driftgate.core.tolerances import EXACT, ToleranceTable
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.files import write_atomic
+from driftgate.machine.tolerances import packaged_tolerances
 
-Arrays = Mapping[str, NDArray[Any]]
-SCORE_NAMES = ("logits", "scores")
+Array = NDArray[Any]
+Arrays = Mapping[str, Array]
+SCORE_NAMES = ("logits", "scores", "prob")
+NO_SCORES = ("mask", "box", "hidden", "loss")
+"""Words in the names of outputs whose axes are places and features, whatever else they are called."""
 SCORE_TASKS = frozenset(
     {
         "image-classification",
@@ -31,13 +33,21 @@ SCORE_TASKS = frozenset(
         "token-classification",
         "audio-classification",
         "video-classification",
+        "zero-shot-image-classification",
     }
 )
+UNNAMED = "output"
+"""How `core.nesting` calls the outputs of a model that gives them no names."""
 
 
 def outputs_file(target: str, variant: str | None) -> str:
     """`outputs.TARGET[@VARIANT].safetensors`."""
     return f"outputs.{target}{f'@{variant}' if variant else ''}.safetensors"
+
+
+def float64_file(variant: str | None) -> str:
+    """`reference.float64[@VARIANT].safetensors`: what the reference returns when it runs in float64."""
+    return f"reference.float64{f'@{variant}' if variant else ''}.safetensors"
 
 
 def save_outputs(path: Path, outputs: Arrays) -> None:
@@ -47,21 +57,24 @@ def save_outputs(path: Path, outputs: Arrays) -> None:
     write_atomic(path, save(plain, metadata={"order": json.dumps(list(outputs))}))
 
 
-def load_outputs(path: Path) -> dict[str, NDArray[Any]]:
+def load_outputs(path: Path) -> dict[str, Array]:
     """Read what `save_outputs` wrote, in order. Raises StageFailure(`integrity`) for a missing or damaged file."""
     try:
         with safe_open(path, framework="numpy") as opened:
             order = json.loads((opened.metadata() or {})["order"])
         arrays = load_file(path)
+        if not isinstance(order, list) or sorted(map(str, order)) != sorted(arrays):
+            raise ValueError(f"its order names {order!r:.200}, and it holds {sorted(arrays)!r:.200}")
         return {name: arrays[name] for name in order}
-    except (SafetensorError, OSError, KeyError, ValueError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, RecursionError) as error:
         raise StageFailure(
             FailureKind.INTEGRITY, f"{path.name} cannot be read: {error}", hint="run infer for this target again"
         ) from error
 
 
-def describe_outputs(outputs: Arrays) -> tuple[Output, ...]:
-    """What a record says of each output: dtype, shape, the hash of its bytes, how many elements are not finite."""
+def describe_outputs(outputs: Arrays, second: Arrays | None = None) -> tuple[Output, ...]:
+    """What a record says of each output: dtype, shape, the hash of its bytes, how many elements are not finite, and how far a
+    second run was from it."""
     return tuple(
         Output(
             name=name,
@@ -69,29 +82,40 @@ def describe_outputs(outputs: Arrays) -> tuple[Output, ...]:
             shape=array.shape,
             sha256=hashlib.sha256(array.tobytes()).hexdigest(),
             nonfinite=nonfinite(array),
+            nan=nan_count(array),
+            self_max_abs=max_abs_difference(array, second[name]) if second and name in second else None,
         )
         for name, array in outputs.items()
     )
 
 
-@cache
-def tolerances() -> Mapping[str, Tolerance]:
-    """dtype → tolerance, from `data/tolerances.yaml`."""
-    text = (files("driftgate") / "data" / "tolerances.yaml").read_text("utf-8")
-    return {dtype: Tolerance(**row) for dtype, row in yaml.safe_load(text).items()}
+def tolerance_for(
+    array: Array, table: ToleranceTable | None = None, task: str | None = None, target: str | None = None
+) -> Tolerance:
+    """The tolerance of an array, by Driftgate's own table if none is given. Raises StageFailure(`other`) for a floating dtype that
+    the table lacks."""
+    if not is_floating(array):
+        return EXACT
+    found = (table or packaged_tolerances()).tolerance(str(array.dtype), task, target)
+    if found is None:
+        raise StageFailure(
+            FailureKind.OTHER, f"no tolerance is kept for {array.dtype}", hint="return this output in another dtype"
+        )
+    return found
 
 
-def tolerance_for(array: NDArray[Any]) -> Tolerance:
-    """The tolerance of an array's dtype. Raises StageFailure(`other`) for a floating dtype that the table lacks."""
-    name = str(array.dtype) if is_floating(array) else "exact"
-    if name not in tolerances():
-        raise StageFailure(FailureKind.OTHER, f"no tolerance is set for {name}", hint="add it to data/tolerances.yaml")
-    return tolerances()[name]
+def class_axis(name: str, task: str, dimensions: int) -> int | None:
+    """The axis of an output along which its class or token scores lie; None for one that holds no scores.
 
-
-def holds_scores(name: str, task: str) -> bool:
-    """Whether the last axis of an output is one score per class or token."""
-    return any(word in name.lower() for word in SCORE_NAMES) or task in SCORE_TASKS
+    The last one, but the second of four: images of scores (segmentation) have their classes before height and width.
+    """
+    lower = name.lower()
+    if dimensions == 0 or any(word in lower for word in NO_SCORES):
+        return None
+    known = any(word in lower for word in SCORE_NAMES) or (task in SCORE_TASKS and lower.startswith(UNNAMED))
+    if not known:
+        return None
+    return 1 if dimensions == 4 else -1
 
 
 def differences(reference: Arrays, candidate: Arrays) -> tuple[str, ...]:
