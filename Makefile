@@ -8,6 +8,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_NO_INPUT := 1
 unexport PYTHONPATH
 
+# Two processes of tests, a file at a time: each test of timing or of killed processes has a lock and a mark of its own.
+SPREAD := -n 2 --dist loadfile
+
 .PHONY: help setup demo test test-full lint bench format clean
 
 help: ## what there is to make
@@ -31,10 +34,10 @@ demo: setup ## the whole pipeline on twelve tiny models, offline
 	$(BIN)/driftgate run
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q -m 'not full'
+	$(BIN)/python -m pytest -q -m 'not full' $(SPREAD)
 
 test-full: setup ## what takes longer too: soak, kill -9 at random moments
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q $(SPREAD)
 
 lint: setup ## style, types, and who may import whom
 	$(BIN)/ruff check .

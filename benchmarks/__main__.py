@@ -9,7 +9,24 @@ from importlib import import_module
 
 from benchmarks.harness import ROOT, calibration_seconds, markdown
 
-NAMES = ("command_line", "quickstart", "inductor", "fleet_memory", "report")
+NAMES = (
+    "command_line",
+    "desk",
+    "quickstart",
+    "inductor",
+    "fleet_memory",
+    "drift",
+    "speed_views",
+    "explain_cost",
+    "export_kinds",
+    "report",
+    "history",
+    "calibration",
+    "bisection",
+    "localisation",
+    "coverage",
+    "overhead",
+)
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
 

@@ -3,7 +3,7 @@
     pull ─► inputs ─► explain
                  └──► export ─► infer(target 1 … n) ─► drift      each cell a job in a process of its own
                                                          │
-                                              gate ─► report      steps over the whole run, in the parent
+                                              gate ─► repro ─► report      steps over the whole run, in the parent
 
 A cell stage is a plain function from a job to a payload; an executor runs it and always leaves one record. A step reads a
 run and writes about it. Which cells a run has stands below; what each of them needs, in `core/needs.py`.
@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import MappingProxyType
 
+from driftgate.core.culprits import COMPARE, CULPRIT, join_culprit, worth_a_search
 from driftgate.core.ladder import join_attempts
 from driftgate.core.needs import reads_onnx, upstream
 from driftgate.core.records import Cell, CellResult, LockEntry
@@ -49,7 +50,12 @@ def _without_latency(result: CellResult) -> CellResult:
     """A time belongs to the night in which it was taken."""
     if result.payload is None:
         return result
-    return result.model_copy(update={"payload": result.payload | {"latency": None, "throughput": None}})
+    untimed = result.payload | dict.fromkeys(
+        ("latency", "throughput", "conditions", "memory", "energy", "samples_file")
+    )
+    untimed |= {"components": {}, "component_times": {}, "component_notes": {}}
+    kept = tuple(file for file in result.artifacts if file.name != result.payload.get("samples_file"))
+    return result.model_copy(update={"payload": untimed, "artifacts": kept})
 
 
 STAGES = (
@@ -68,18 +74,40 @@ STAGES = (
         "infer",
         "driftgate.stages.infer:infer",
         fresh=_infer_is_fresh,
-        reads=lambda s: {"reference": s.reference},
+        reads=lambda s: {"reference": s.reference, "fp64": s.drift.fp64},
         reuse=lambda s: not s.latency.enabled,
         keeps=_without_latency,
     ),
-    CellStage("drift", "driftgate.stages.drift:drift", reads=lambda s: {"reference": s.reference}),
+    CellStage(
+        "drift",
+        "driftgate.stages.drift:drift",
+        fresh=_infer_is_fresh,
+        parts=lambda s: (COMPARE, CULPRIT) if s.drift.culprit else (None,),
+        part_functions={CULPRIT: "driftgate.stages.culprit.stage:culprit"},
+        goes_on=worth_a_search,
+        join=join_culprit,
+        reads=lambda s: {
+            "reference": s.reference,
+            "drift": s.drift.model_dump(exclude={"tolerances"}),  # the run carries what is in that file
+            "opset": s.export.opset,
+        },
+    ),
 )
 
-STEPS = MappingProxyType({"gate": "driftgate.steps.gate:gate", "report": "driftgate.steps.report:build_report"})
+PROFILE = CellStage("profile", "driftgate.stages.profile:profile", fresh=_infer_is_fresh, reuse=lambda s: False)
+"""Asked for at a desk alone (`driftgate profile`): no run plans it."""
+
+STEPS = MappingProxyType(
+    {
+        "gate": "driftgate.steps.gate:gate",
+        "repro": "driftgate.diagnose.repro:write_repros",
+        "report": "driftgate.steps.report:build_report",
+    }
+)
 """Step → "module:function", in the order in which `driftgate run` takes them."""
 
 PIPELINE = (*(stage.name for stage in STAGES), *STEPS)
-STAGE_OF = MappingProxyType({stage.name: stage for stage in STAGES})
+STAGE_OF = MappingProxyType({stage.name: stage for stage in (*STAGES, PROFILE)})
 
 
 def plan_cells(entries: Iterable[LockEntry], settings: Settings) -> tuple[Cell, ...]:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from driftgate.cli import run_command
-from driftgate.core.records import Cell, Failure
+from driftgate.core.records import Cell, Failure, SecondShape
 from driftgate.core.verdicts import FailureKind, verdict_of
 from driftgate.testing.breaks import OWN, give_breaks, graph_break
 from driftgate.testing.runs import Story, synthetic_run
@@ -115,6 +115,20 @@ def test_models_that_could_not_be_explained_are_not_passed_over(tmp_path, capfd)
     _, out, _ = call(capfd, "breaks", "--run", store.root)
     assert "0 graph breaks at 0 places, in 0 of 1 model" in out
     assert f"1 model could not be explained: {lost.model}" in out
+
+
+def test_what_breaks_at_a_second_size_alone_is_not_passed_over(tmp_path, capfd):
+    store = with_breaks(tmp_path, ())
+    cell = Cell(model=store.lock().models[0].slug, stage="explain")
+    record = store.record(cell)
+    second = SecondShape(recompiles=1, breaks=1, seconds=1, found=(graph_break("if x.shape[0] > 2:"),))
+    store.write_record(
+        record.model_copy(update={"payload": record.payload.model_copy(update={"second_shape": second})})
+    )
+    _, out, _ = call(capfd, "breaks", "--run", store.root)
+    assert f"at a second input size alone: 1 more place in {cell.model}" in out
+    told = json.loads(call(capfd, "breaks", "--run", store.root, "--format", "json")[1])
+    assert (told["second_size"], told["events"]) == ({cell.model: 1}, 0)
 
 
 def test_a_name_from_a_record_moves_no_cursor(tmp_path, capfd):

@@ -82,6 +82,15 @@ def test_a_wrong_call_ends_2_with_one_line(place: Workplace, arguments: list[str
     assert len(ended.err.splitlines()) == 1
 
 
+def test_outputs_of_nothing_but_nan_are_told_to_have_nothing_to_compare(place: Workplace, tmp_path: Path) -> None:
+    feed = {"x": np.full((2, 2), np.nan, np.float32)}
+    onnx.save(made([node("Identity", ["x"], "result")], {}, feed, ["result"]), tmp_path / "same.onnx")
+    save_file(feed, tmp_path / "nan.safetensors")
+    call = ("diff", tmp_path / "same.onnx", tmp_path / "same.onnx", "--inputs", tmp_path / "nan.safetensors")
+    assert "no element is finite: nothing was compared" in place.call(*call).out
+    assert "| nothing compared |" in place.call(*call, "--format", "markdown").out
+
+
 def test_other_outputs_are_a_typed_failure_and_no_culprit(place: Workplace, tmp_path: Path) -> None:
     feed = {"tokens": np.zeros((1, 6), np.int64)}
     onnx.save(made([node("Identity", ["tokens"], "hidden")], {}, feed, ["hidden"]), tmp_path / "other.onnx")

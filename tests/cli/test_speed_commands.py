@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from driftgate.cli import run_command
+from driftgate.cli.desk import Subject, open_desk
+from driftgate.cli.options import Overrides
 from driftgate.core.records import InferPayload
 from driftgate.core.statistics import Samples, latency_of_samples
+from driftgate.core.tolerances import ToleranceRow, ToleranceTable
 from driftgate.machine.samples import save_samples
 from driftgate.machine.settings import Settings
 from driftgate.machine.store import RunStore
+from driftgate.machine.tolerances import keep_tolerances, tolerances_in
 from driftgate.testing.runs import Story, synthetic_run
 from driftgate.testing.workplace import Workplace, workplace_in
 
@@ -100,6 +104,15 @@ def test_a_run_of_several_models_wants_one_named(kept: RunStore, capfd):
     code, _, err = call(capfd, "queue", "--run", str(kept.root), "--model", kept.lock().models[0].slug + "x")
     assert code == 2
     assert "is no model of this run; did you mean" in err
+
+
+def test_a_desk_judges_by_the_table_of_the_run_that_its_model_is_from(kept: RunStore, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("DRIFTGATE_CACHE", str(tmp_path / "cache"))
+    row = ToleranceRow(dtype="float32", atol=0.5, rtol=0.5, reason="a test")
+    keep_tolerances(kept, ToleranceTable(tolerances=(row,)))
+    slug = kept.lock().models[0].slug
+    desk = open_desk(Subject(None, str(kept.root), (slug,), tmp_path, Overrides((), ("ort-cpu",))), "sweep")
+    assert tolerances_in(desk.store) == tolerances_in(kept)
 
 
 def test_the_view_fits_a_terminal_of_80_columns(capfd, tmp_path: Path):

@@ -26,8 +26,9 @@ def test_each_load_has_three_accounts_and_the_measured_one_waits_less_than_the_g
     assert heavy.simulated.p99.value > light.simulated.p99.value
 
 
-def test_without_loads_the_usual_utilisations_are_looked_at():
-    told = view(TIMES, "times", Question())
+@pytest.mark.parametrize("slower", [1, 1_000_000])
+def test_without_loads_the_usual_utilisations_are_looked_at(slower: int):
+    told = view([slower * time for time in TIMES], "times", Question())
     assert [round(load.utilisation, 2) for load in told.loads] == [0.3, 0.5, 0.7, 0.8, 0.9, 0.95]
 
 
@@ -117,3 +118,21 @@ def test_a_samples_file_without_the_stream_says_so(tmp_path: Path):
     save_samples(tmp_path / "samples.npz", {"pre": Samples((1,), 0, "budget")})
     with pytest.raises(UsageError, match="no stream `infer`"):
         read_samples(tmp_path / "samples.npz", "s")
+
+
+@pytest.mark.parametrize(("unit", "number"), [("ns", "0.4"), ("s", "1e300"), ("s", "1e12")])
+def test_a_time_that_no_request_takes_is_a_mistake_in_the_unit(tmp_path: Path, unit: str, number: str):
+    (tmp_path / "a.txt").write_text(f"1\n{number}\n")
+    with pytest.raises(UsageError, match="is not the time of a request; .*--unit"):
+        read_samples(tmp_path / "a.txt", unit)
+
+
+def test_a_simulation_that_is_too_short_for_an_interval_says_so_and_claims_none():
+    spiky = [MS] * 394 + [100 * MS] * 6
+    capacity = 1e9 * len(spiky) / sum(spiky)
+    told = view(spiky, "times", Question(loads=(0.5 * capacity, 0.95 * capacity), limit=2.0))
+    light, heavy = told.loads
+    assert light.simulated.p99.interval is not None
+    assert heavy.simulated.p99.interval is None
+    assert any(f"from {heavy.rps:.4g}/s on the simulation is too short" in note for note in told.notes)
+    assert told.limit.simulated.interval is None

@@ -100,8 +100,10 @@ def test_every_room_of_the_cache_is_bounded(tmp_path):
     old, new = put("models/models--a/blob", 3000, 1), put("models/models--b/blob", 3000, 2)
     built = put("models/inductor/x/kernel.so", 5000, 1)
     zoo = [put(f"zoo/{key}/m", 10, key) for key in (1, 2, 3)]
+    environments = [put(f"environments/{key}/m", 700, key) for key in (1, 2)]
     pruned = {room.room: room.removed_bytes for room in prune_cache(tmp_path, 10_000)}
-    assert pruned == {"cells": 0, "models": 3000, "compiler": 5000, "zoo": 10, "scratch": 0}
+    assert pruned == {"cells": 0, "models": 3000, "compiler": 5000, "environments": 700, "zoo": 10, "scratch": 0}
+    assert [path.is_file() for path in environments] == [False, True]
     assert [path.is_file() for path in (old, new, built, *zoo)] == [False, True, False, False, True, True]
     prune_cache(tmp_path, 0)
     assert not any(path.is_file() for path in tmp_path.rglob("*"))

@@ -78,6 +78,16 @@ def test_what_one_holds_in_ones_hands_is_not_written_into():
     assert torch.equal(mine, torch.ones(2, 3))
 
 
+def test_nor_is_what_lies_in_a_list_or_a_dict():
+    def writes(parts, named):
+        return parts[0].add_(1) + named["y"].mul_(2)
+
+    mine, other = torch.ones(2), torch.ones(2)
+    driftgate.explain(writes, ([mine], {"y": other}))
+    assert torch.equal(mine, torch.ones(2))
+    assert torch.equal(other, torch.ones(2))
+
+
 def test_fullgraph_is_asked_on_request():
     assert driftgate.explain(clamps, X).payload.fullgraph is None
     verdict = driftgate.explain(clamps, X, fullgraph=True).payload.fullgraph

@@ -99,6 +99,15 @@ def test_many_places_are_cut_and_still_add_up() -> None:
     assert adds_up(told)
 
 
+def test_a_place_that_is_cut_without_a_node_of_its_own_counts_once() -> None:
+    names = [f"kernel_{index}" for index in range(MOST_ROWS + 50)]
+    steps = Steps(plain=[1.0] * 4, profiled=[1.0] * 4)
+    steps.operators = [[Timed(Place(name), 0.001) for name in names] for _ in range(4)]
+    told = payload(steps, profiler="p", device="cpu")
+    assert {row.calls for row in told.operators} == {1}
+    assert told.outside_s == pytest.approx(1 - 0.001 * len(names))
+
+
 # -- ONNX Runtime's file -----------------------------------------------------------------------------------------
 
 

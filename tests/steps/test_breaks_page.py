@@ -55,7 +55,9 @@ def test_reasons_come_with_what_they_cost_and_a_picture_that_says_the_same_aloud
     assert "8 graph breaks in 3 of 4 models" in flat(told.text)
     first = next(image for image in told.all("img") if image["src"] == "breaks.reasons.svg#r0")
     assert first["alt"] == "2 models, 1 of them for this reason alone"
-    assert f"driftgate breaks --run {run.run_id}" in told.text
+    assert f"driftgate breaks --run {run.root}<" in (run.root / "report" / "breaks.html").read_text(), (
+        "not below outputs/"
+    )
 
 
 def test_the_picture_draws_both_numbers_to_one_scale(run):
@@ -139,6 +141,9 @@ def test_what_explain_knows_of_a_model_is_on_its_page(tmp_path):
     assert "dynamo's counters say 0" in text
     assert "Where it cuts at the second size alone" in text
     assert ITEM.code in text
+    told = flat(page(store).text)
+    assert "at a second input size alone: 1 more place in" in told
+    assert cell.model in told
 
 
 # -- exports -----------------------------------------------------------------------------------------------------

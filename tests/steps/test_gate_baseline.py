@@ -194,6 +194,8 @@ def test_what_differs_is_told_first_and_unlike_machines_are_not_compared(first: 
     assert "times and memory are not compared: the machines differ" in headline(asked)
     assert asked.latencies is None
     assert judge(night).provenance[0] == "onnxruntime 1.31.0 → 1.32.0"
+    summary = (night.root / "summary.md").read_text().splitlines()
+    assert summary[2].startswith(f"Compared with {first.run_id}: onnxruntime 1.31.0 → 1.32.0")
 
 
 def test_a_first_night_has_no_baseline_and_that_is_no_error(tmp_path: Path) -> None:
@@ -239,6 +241,7 @@ def test_an_accepted_finding_is_told_and_fails_nothing(first: RunStore, tmp_path
     assert findings.verdict == "passed"
     assert [(one.rule, one.accepted) for one in findings.findings] == [("new_break", 'until "their" fix')]
     assert {row.reason for row in bad.manifest().expected} == {'until "their" fix'}
+    assert 'accepted: until "their" fix' in (bad.root / "summary.md").read_text()
 
 
 @pytest.mark.parametrize(

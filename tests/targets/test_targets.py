@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar
 
+import ml_dtypes
 import numpy as np
 import onnx
 import psutil
@@ -121,6 +122,20 @@ def test_what_the_timing_loop_runs_is_the_model_on_its_inputs(target: type[Targe
     with ready.bound() as run:
         result: Any = run()
     assert np.array_equal(result[0] if target is OrtCpu else result["twice"] / 2, X)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (0, 3)])
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, ml_dtypes.float8_e5m2])
+def test_onnx_runtime_takes_and_returns_dtypes_that_numpy_lacks(
+    dtype: type, shape: tuple[int, int], tmp_path: Path
+) -> None:
+    given = np.resize(X, shape).astype(dtype)
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    measured = OrtCpu().measure(Plan({"x": given}, onnx=onnx_file(tmp_path, "Identity", element), rule=QUICK))
+    assert measured.outputs["y"].dtype == dtype
+    assert measured.outputs["y"].shape == shape
+    assert measured.outputs["y"].tobytes() == given.tobytes()
+    assert measured.samples is not None
 
 
 def test_what_a_model_raises_only_in_the_timing_loop_is_sorted_all_the_same(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def _facts(store: RunStore, ledger: Ledger, by: str, missing: Sequence[str]) -> 
         "models": ledger.models,
         "places": ledger.places,
         "events": ledger.events,
+        "second_size": ledger.second,
         "by": by,
         "groups": [group_facts(group) for group in ledger.by(by)],
         "levers": [lever_facts(lever) for lever in ledger.levers()],
@@ -85,6 +86,9 @@ def _print(store: RunStore, ledger: Ledger, by: str, missing: Sequence[str], *, 
     heading(f"{store.run_id}: {said}", markdown=markdown)
     if missing:
         click.echo(f"{plural(len(missing), 'model')} could not be explained: {names(missing)}")
+    if ledger.second:
+        more = plural(sum(ledger.second.values()), "more place")
+        click.echo(f"not counted, for they break at a second input size alone: {more} in {names(list(ledger.second))}")
     groups = ledger.by(by)
     if not groups:
         return

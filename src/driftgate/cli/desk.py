@@ -22,6 +22,7 @@ from driftgate.executors.take_over import take_over
 from driftgate.machine.files import cache_root
 from driftgate.machine.settings import Config, Document, Settings
 from driftgate.machine.store import RunStore
+from driftgate.machine.tolerances import keep_tolerances, tolerances_in
 
 TARGETS = ("torch-eager-cpu", "ort-cpu")
 """What is measured when nobody says; Inductor takes minutes to compile for each size."""
@@ -144,6 +145,7 @@ def _from_run(subject: Subject) -> Desk:
         Manifest(run_id=store.run_id, fleet=settings.fleet, driftgate=__version__, started_at=started, config=config)
     )
     store.write_lock(Lock(models=(entry,)))
+    keep_tolerances(store, tolerances_in(origin))  # a desk judges as the run does
     _plan_nothing(store, settings)
     for stage in ("pull", "inputs", "export"):
         take_over(origin, store, Cell(model=entry.slug, stage=stage))

@@ -8,9 +8,14 @@ from driftgate.core.records import DriftPayload, Labelled, TensorDrift
 from driftgate.core.tolerances import EXACT
 
 
+def is_empty(tensor: TensorDrift) -> bool:
+    """Whether no element is finite on both sides: within tolerance then says nothing."""
+    return tensor.compared == 0 and bool(tensor.reference_nonfinite)
+
+
 def tensor_line(tensor: TensorDrift) -> str:
     """One line below a tensor's own, empty where there is nothing to say; `by` is the row that applied, if it is a special one."""
-    parts = []
+    parts = ["no element is finite: nothing was compared"] if is_empty(tensor) else []
     if tensor.ulps is not None:
         parts.append(f"ULP p50 {tensor.ulps.p50:,}, p99 {_short(tensor.ulps.p99)}")
     if tensor.psnr is not None:

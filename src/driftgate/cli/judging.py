@@ -7,22 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from driftgate.core.records import Findings
+from driftgate.core.records import Finding, Findings
 from driftgate.machine.store import RunStore
 
 if TYPE_CHECKING:
+    from driftgate.core.gate_settings import LatencySettings
     from driftgate.history.database import Database
     from driftgate.steps.against import Against
 
 
-def judged(store: RunStore, baseline: str | None, *, expectations: Path | None = None) -> Findings:
-    """The findings of a run, against what `baseline` means (None: by the expectations alone); the history has the run afterwards."""
+def judged(
+    store: RunStore, baseline: str | None, *, expectations: Path | None = None, confirm: bool = True
+) -> Findings:
+    """The findings of a run, against what `baseline` means (None: by the expectations alone); the history has the run afterwards.
+    Without `confirm` no process is launched, and a suspect latency is a warning."""
     from driftgate.history.database import Database
     from driftgate.history.importing import import_run
     from driftgate.machine.gate_settings import gate_settings_in
     from driftgate.steps.against import headline
     from driftgate.steps.gate import gate
-    from driftgate.steps.slower import night_of, unconfirmed
 
     settings, output = gate_settings_in(store), store.root.parent
     database = Database.at(None, output)
@@ -30,10 +33,25 @@ def judged(store: RunStore, baseline: str | None, *, expectations: Path | None =
     slower = []
     if against is not None:
         click.echo(headline(against), err=True)
-        slower = list(unconfirmed(store, night_of(store, against), settings.latency))
+        slower = _slower(store, against, settings.latency, confirm=confirm)
     findings = gate(store, expectations, against=against, settings=settings, slower=slower)
     import_run(database, store)
     return findings
+
+
+def _slower(store: RunStore, against: Against, settings: LatencySettings, *, confirm: bool) -> list[Finding]:
+    """What is said of tonight's latencies: confirmed by launching anew, or suspected."""
+    from driftgate.diagnose.slowdowns import confirm_night
+    from driftgate.machine.cache_rooms import prune_benches
+    from driftgate.machine.files import cache_root
+    from driftgate.steps.slower import night_of, unconfirmed
+
+    night = night_of(store, against)
+    if not (confirm and settings.confirm and night.cells):
+        return list(unconfirmed(store, night, settings))
+    found = confirm_night(store, night, against, settings, cache_root(), lambda text: click.echo(text, err=True))
+    prune_benches(cache_root())
+    return found
 
 
 def _against(store: RunStore, name: str | None, database: Database) -> Against | None:

@@ -48,6 +48,8 @@ output = click.option(
     default=Path("outputs"),
     help="Folder that holds runs.",
 )
+baseline = click.option("--baseline", metavar="B", help="What to compare with: last-good, a run, git:REF or window:N.")
+no_confirm = click.option("--no-confirm", is_flag=True, help="Launch nothing anew: a suspect latency is a warning.")
 run_option = click.option("--run", "run_name", metavar="RUN", help="A path, an id, a unique prefix, or `latest`.")
 models = click.option("--model", "models", metavar="REF", multiple=True, help="A reference or slug; may be repeated.")
 targets = click.option("--target", "targets", metavar="NAME", multiple=True, help="A target; may be repeated.")
@@ -90,6 +92,7 @@ class Overrides:
     no_latency: bool = False
     time_limit: float | None = None
     memory_limit: float | None = None
+    tolerances: Path | None = None
 
     def apply(self, config: Config) -> Settings:
         """The settings with the flags on top, every target and reference checked. Raises UsageError."""
@@ -102,6 +105,8 @@ class Overrides:
             data["targets"] = self.targets
         if self.no_latency:
             data["latency"]["enabled"] = False
+        if self.tolerances is not None:
+            data["drift"]["tolerances"] = str(self.tolerances.absolute())
         for key, value in (("time", self.time_limit), ("memory", self.memory_limit), ("jobs", self.jobs)):
             if value is not None:
                 data["limits"][key] = value

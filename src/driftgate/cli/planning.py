@@ -30,7 +30,7 @@ TYPICAL_SECONDS = {"pull": 1.0, "inputs": 0.3, "explain": 3.0, "export": 5.0, "i
 @options.formats
 def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: str) -> int:
     """The cells, downloads and estimated time of CONFIG. Asks the Hub what it would pull; runs nothing."""
-    from driftgate.cli.session import expectations_of, hub_ready
+    from driftgate.cli.session import expectations_of, hub_ready, tolerances_of
     from driftgate.machine.settings import load_config
     from driftgate.pipeline import plan_cells
     from driftgate.sources.resolve import resolve
@@ -39,6 +39,7 @@ def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: 
     overrides = options.Overrides(models, targets)
     settings = overrides.apply(loaded)
     expectations_of(loaded)  # what `run` would refuse is refused here
+    tolerances_of(loaded)
     with hub_ready(settings) as ready:
         lock = resolve(ready, overrides.blamed(loaded).where)
     cells = plan_cells(lock.models, settings)

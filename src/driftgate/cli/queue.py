@@ -194,13 +194,13 @@ def _limit_sentence(view: QueueView) -> str:
     if limit.reason is not None:
         return f"limit of p99 {human_seconds(limit.limit)}: {limit.reason}"
     found = limit.simulated
-    if found is None or found.interval is None:
+    if found is None:
         return f"limit of p99 {human_seconds(limit.limit)}: broken at any load"
-    low, high = map(_per_second, found.interval)
+    interval = f"; 95 %: {' to '.join(map(_per_second, found.interval))}" if found.interval is not None else ", about"
     guess = f"up to {_per_second(limit.exponential.value)}" if limit.exponential is not None else "broken at any load"
     exact = f"; M/G/1: up to {_per_second(limit.general.value)}" if limit.general is not None else ""
     busy = found.value / view.capacity
     return (
-        f"p99 stays within {human_seconds(limit.limit)} up to {_per_second(found.value)} ({busy:.0%} busy; 95 %: {low} to {high})"
+        f"p99 stays within {human_seconds(limit.limit)} up to {_per_second(found.value)} ({busy:.0%} busy{interval})"
         f"{exact}; the exponential guess: {guess}"
     )

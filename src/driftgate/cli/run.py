@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 @options.output
 @click.option("--resume", metavar="RUN", help="Go on with a run that was cut off.")
 @options.limits
-@click.option("--baseline", metavar="B", help="What to compare with.", hidden=True)
+@options.baseline
+@options.no_confirm
 def run(
     config: Path | None,
     models: tuple[str, ...],
@@ -35,15 +36,14 @@ def run(
     time_limit: float | None,
     memory_limit: float | None,
     baseline: str | None,
+    no_confirm: bool,
 ) -> int:
-    """The whole pipeline: pull, inputs, explain, export, infer, drift, gate, report.
+    """The whole pipeline: pull, inputs, explain, export, infer, drift, gate, repro, report.
 
     CONFIG is a YAML file; without it, the quickstart: twelve tiny models from a Hub on loopback.
     """
     from driftgate.cli.session import Session
 
-    if baseline is not None:
-        raise UsageError("--baseline needs a history, which this version does not keep", mend="leave it out")
     overrides = options.Overrides(models, targets, jobs, no_latency, time_limit, memory_limit)
     if resume is not None:
         if config is not None or models or targets:
@@ -54,7 +54,7 @@ def run(
     else:
         session = Session(*_begun(config, output, overrides), use_cache=not no_cache)
     session.conduct(session.store.plan().cells)
-    return finish(session.store.root)
+    return finish(session.store.root, baseline or session.settings.baseline, confirm=not no_confirm)
 
 
 def _begun(path: Path | None, output: Path, overrides: options.Overrides) -> tuple[RunStore, Settings]:
@@ -86,18 +86,21 @@ def _resumed(name: str, output: Path, overrides: options.Overrides) -> tuple[Run
     return store, settings
 
 
-def finish(root: Path) -> int:
+def finish(root: Path, baseline: str | None, *, confirm: bool = True) -> int:
     """Gate, report and the summary in the terminal; the exit code of the verdict."""
     from rich.console import Console
 
+    from driftgate.cli.judging import judged
+    from driftgate.diagnose.repro import write_repros
     from driftgate.machine.store import RunStore
-    from driftgate.steps.gate import exit_code, gate
+    from driftgate.steps.gate import exit_code
     from driftgate.steps.report import build_report
     from driftgate.steps.summary import print_summary
     from driftgate.steps.tidy import retire, tidy
 
     store = RunStore(root)
-    findings = gate(store)
+    findings = judged(store, baseline, confirm=confirm)
+    write_repros(store)
     tidy(store)
     build_report(store)
     print_summary(store, Console())

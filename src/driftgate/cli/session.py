@@ -20,6 +20,7 @@ from driftgate.core.errors import DamagedRecordError, MachineryError, UsageError
 from driftgate.core.needs import upstream
 from driftgate.core.records import Cell, Lock, Manifest, Plan
 from driftgate.core.references import slug_of
+from driftgate.core.tolerances import ToleranceTable
 from driftgate.core.verdicts import KIND_FACTS
 from driftgate.executors.conductor import Conductor, Places
 from driftgate.executors.local import LocalPool
@@ -27,11 +28,16 @@ from driftgate.machine.cache import CellCache, code_version
 from driftgate.machine.events import EventLog
 from driftgate.machine.expectations import NAME, expectations_in, load_expectations
 from driftgate.machine.files import cache_root
+from driftgate.machine.gate_settings import NAME as GATE
+from driftgate.machine.gate_settings import load_gate_settings
 from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.store import RunStore
+from driftgate.machine.tolerances import NAME as TOLERANCES
+from driftgate.machine.tolerances import keep_tolerances, load_tolerances, packaged_tolerances
 from driftgate.machine.workroom import work_room
 from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells
+from driftgate.targets import TARGETS
 
 EMBEDDED = "embedded"
 WORKER_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -87,10 +93,13 @@ class Session:
 
 def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs."""
-    expectations = expectations_of(config)
+    expectations, tolerances, judged_by = expectations_of(config), tolerances_of(config), gate_of(config)
     store = RunStore.create(output)
     if expectations is not None:
         store.write_text(NAME, expectations)
+    keep_tolerances(store, tolerances)
+    if judged_by is not None:
+        store.write_text(GATE, judged_by)
     manifest = Manifest(
         run_id=store.run_id,
         fleet=settings.fleet,
@@ -109,14 +118,34 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
 
 def expectations_of(config: Config) -> str | None:
     """The text of the configuration's expectations, checked, so that the run carries what it is judged by."""
-    named = config.settings.expectations
-    path = config.folder / named if named else Path("configs/expectations.yaml")
-    if named is None and not path.is_file():
+    path = _given(config, config.settings.expectations, NAME, "expectations")
+    if path is None:
         return None
-    if not path.is_file():
-        raise UsageError(f"there is no file {path}", where=config.where("expectations"))
     load_expectations(path)
     return path.read_text("utf-8")
+
+
+def tolerances_of(config: Config) -> ToleranceTable:
+    """The table of the configuration's tolerances, checked; Driftgate's own where it names none and `configs/` has none."""
+    path = _given(config, config.settings.drift.tolerances, TOLERANCES, "drift", "tolerances")
+    return packaged_tolerances() if path is None else load_tolerances(path, TARGETS.names())
+
+
+def gate_of(config: Config) -> str | None:
+    """The text of the configuration's gate.yaml, checked; None for the defaults."""
+    path = _given(config, config.settings.gate, GATE, "gate")
+    if path is None:
+        return None
+    load_gate_settings(path)
+    return path.read_text("utf-8")
+
+
+def _given(config: Config, named: str | None, default: str, *key: str) -> Path | None:
+    """The file that a key of the configuration names, else that of `configs/` if there is one."""
+    path = config.folder / named if named else Path("configs") / default
+    if not path.is_file() and named is not None:
+        raise UsageError(f"there is no file {path}", where=config.where(*key))
+    return path if path.is_file() else None
 
 
 def plan_run(store: RunStore, settings: Settings, config: Config | None = None) -> None:

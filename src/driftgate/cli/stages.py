@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,15 +21,19 @@ DEFAULT_TARGET = {"infer": "torch-eager-cpu", "drift": "ort-cpu"}
 
 @dataclass(frozen=True)
 class Chosen:
-    """Which cells of a stage the flags choose, besides their targets; empty means all."""
+    """Which cells of a stage the flags choose, besides their targets; empty means all. `with_needs`: and what they need, where that
+    has no record."""
 
     models: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+    with_needs: bool = False
 
 
-def _stage_command(name: str, text: str) -> click.Command:
+def _stage_command(name: str, text: str, more: options.Decorator[Any] = lambda command: command) -> click.Command:
     @click.command(name, help=text)
     @click.argument("reference", required=False)
+    @more
+    @click.option("--with-needs", is_flag=True, help="Also what the cells need and has no record yet; with --run.")
     @options.of_a_stage
     def command(
         reference: str | None,
@@ -39,7 +44,8 @@ def _stage_command(name: str, text: str) -> click.Command:
         output: Path,
         form: str,
         no_cache: bool,
-        **limits: int | float | bool | None,
+        with_needs: bool,
+        **rest: int | float | bool | Path | None,
     ) -> int:
         if (reference is None) == (run_name is None):
             raise UsageError(
@@ -48,15 +54,15 @@ def _stage_command(name: str, text: str) -> click.Command:
         overrides = options.Overrides(
             (reference,) if reference is not None else (),
             targets,
-            **limits,  # type: ignore[arg-type]  # click typed them
+            **rest,  # type: ignore[arg-type]  # click typed them
         )
         if reference is not None:
-            if models or variants:
-                flag = "--model" if models else "--variant"
+            if models or variants or with_needs:
+                flag = "--model" if models else "--variant" if variants else "--with-needs"
                 raise UsageError(f"{flag} goes with --run", mend="give the reference alone")
             return at_a_desk(name, overrides, use_cache=not no_cache, form=form)
         assert run_name is not None
-        chosen = Chosen(models, variants)
+        chosen = Chosen(models, variants, with_needs)
         return on_a_run(name, run_name, output, chosen, overrides, use_cache=not no_cache, form=form)
 
     return command
@@ -74,7 +80,7 @@ def at_a_desk(stage: str, overrides: options.Overrides, *, use_cache: bool, form
     (reference,) = overrides.models
     parse_reference(reference)  # before `apply`, which would blame a --model that nobody wrote
     settings = overrides.apply(Config(Settings(), Document.of("the call"), Path.cwd()))
-    config = Config(settings, Document.of("the call"), Path.cwd(), {"models": reference})
+    config = Config(settings, Document.of("the call"), Path.cwd(), {"models": reference, "drift": "--tolerances"})
     if stage == "drift" and settings.reference in wanted:
         raise UsageError(f"{settings.reference} is the reference itself", mend="name another --target")
     store = begin_run(config, settings, cache_root() / "scratch")
@@ -109,15 +115,30 @@ def on_a_run(
     from driftgate.cli.session import Session, chosen_cells, settings_of
     from driftgate.cli.show import print_cells
     from driftgate.machine.settings import Config, Document
+    from driftgate.machine.tolerances import keep_tolerances, load_tolerances
+    from driftgate.targets import TARGETS
 
     store = RunStore.find(run_name, output)
     stored = Config(settings_of(store), Document.of("run.json"), store.root)
     cells = chosen_cells(store, stages=[stage], models=chosen.models, targets=overrides.targets)
     cells = _of_variants(stage, cells, chosen.variants)
+    if overrides.tolerances is not None:
+        if chosen.models or chosen.variants or overrides.targets:
+            raise UsageError("--tolerances judges a whole run", mend="leave out --model, --target and --variant")
+        keep_tolerances(store, load_tolerances(overrides.tolerances, TARGETS.names()))
     limited = options.Overrides((), (), *_rest(overrides)).apply(stored)
-    Session(store, limited, use_cache=use_cache).conduct(cells, again=True)
+    needed = _lacking(store, cells, limited.reference) if chosen.with_needs else ()
+    Session(store, limited, use_cache=use_cache).conduct((*needed, *cells), again=True)
     print_cells(store, cells, form)
     return ExitCode.FINE if all(store.record(cell) for cell in cells) else ExitCode.MACHINERY
+
+
+def _lacking(store: RunStore, cells: Iterable[Cell], reference: str) -> tuple[Cell, ...]:
+    """What the cells need and has no record."""
+    from driftgate.pipeline import closure
+
+    needs = dict.fromkeys(need for cell in cells for need in closure(cell, reference)[:-1])
+    return tuple(need for need in needs if store.record(need) is None)
 
 
 def _of_variants(stage: str, cells: tuple[Cell, ...], variants: tuple[str, ...]) -> tuple[Cell, ...]:
@@ -140,4 +161,13 @@ inputs = _stage_command("inputs", f"Make the inputs of each model, from the mode
 explain = _stage_command("explain", f"Count every graph break and say where it is. {_DESK}")
 export = _stage_command("export", f"Export to ONNX, trying one exporter after the other. {_DESK}")
 infer = _stage_command("infer", f"Run on targets: outputs, placement, latency. {_DESK}")
-drift = _stage_command("drift", f"Compare each target's outputs with the reference's. {_DESK}")
+drift = _stage_command(
+    "drift",
+    f"Compare each target's outputs with the reference's. With --tolerances, saved outputs are judged again. {_DESK}",
+    click.option(
+        "--tolerances",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Judge by this table (like configs/tolerances.yaml); a run keeps it.",
+    ),
+)

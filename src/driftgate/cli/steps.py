@@ -12,17 +12,22 @@ from driftgate.cli import options
 @click.command()
 @click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
 @options.output
+@options.baseline
+@options.no_confirm
 @click.option("--expectations", type=click.Path(path_type=Path), help="What is known to fail (expectations.yaml).")
 @options.formats
-def gate(run_name: str, output: Path, expectations: Path | None, form: str) -> int:
+def gate(
+    run_name: str, output: Path, baseline: str | None, no_confirm: bool, expectations: Path | None, form: str
+) -> int:
     """Judge a run: findings.json, junit.xml, summary.md. Ends 1 on findings, 3 if the machinery failed."""
+    from driftgate.cli.judging import judged
     from driftgate.core.text import plural
     from driftgate.machine.store import RunStore
     from driftgate.steps.gate import exit_code
-    from driftgate.steps.gate import gate as judge
 
     store = RunStore.find(run_name, output)
-    findings = judge(store, expectations)
+    baseline = baseline or store.manifest().config.get("baseline")
+    findings = judged(store, baseline, expectations=expectations, confirm=not no_confirm)
     if form == "json":
         click.echo(findings.to_json(), nl=False)
     elif form == "markdown":
@@ -36,11 +41,13 @@ def gate(run_name: str, output: Path, expectations: Path | None, form: str) -> i
 
 @click.command()
 @click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
+@click.option("--against", metavar="RUN", help="Another run: the page of graph breaks says what is new since.")
 @options.output
-def report(run_name: str, output: Path) -> int:
+def report(run_name: str, against: str | None, output: Path) -> int:
     """Build the HTML report of a run, and print where it is."""
     from driftgate.machine.store import RunStore
     from driftgate.steps.report import build_report
 
-    click.echo(build_report(RunStore.find(run_name, output)))
+    other = RunStore.find(against, output) if against is not None else None
+    click.echo(build_report(RunStore.find(run_name, output), against=other))
     return 0

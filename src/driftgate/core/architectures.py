@@ -34,6 +34,26 @@ TASK_OF_HEAD = MappingProxyType(
 )
 """Ending of a class name → pipeline tag; the first that fits wins."""
 
+AUTO_CLASSES = MappingProxyType(
+    {
+        "fill-mask": "AutoModelForMaskedLM",
+        "text-generation": "AutoModelForCausalLM",
+        "text-classification": "AutoModelForSequenceClassification",
+        "token-classification": "AutoModelForTokenClassification",
+        "question-answering": "AutoModelForQuestionAnswering",
+        "translation": "AutoModelForSeq2SeqLM",
+        "summarization": "AutoModelForSeq2SeqLM",
+        "text2text-generation": "AutoModelForSeq2SeqLM",
+        "image-classification": "AutoModelForImageClassification",
+        "object-detection": "AutoModelForObjectDetection",
+        "image-segmentation": "AutoModelForImageSegmentation",
+        "automatic-speech-recognition": "AutoModelForSpeechSeq2Seq",
+        "audio-classification": "AutoModelForAudioClassification",
+        "image-text-to-text": "AutoModelForImageTextToText",
+    }
+)
+"""Task → the class to try where a config names no architecture."""
+
 
 def task_of_architecture(architecture: str) -> str:
     """The pipeline tag of a class name, `other` when its ending says nothing."""

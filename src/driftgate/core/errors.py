@@ -96,3 +96,8 @@ def did_you_mean(name: str, valid: Iterable[str], *, most: int = 12) -> str:
 def one_line(text: str) -> str:
     """Fold every run of white space and control characters, so that an error stays one line on a terminal."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def tame(text: str) -> str:
+    """The text with its lines, and without what a terminal would obey: a model chose some of these words."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)

@@ -37,7 +37,9 @@ class Expectation(Record):
     @model_validator(mode="after")
     def _a_kind_or_a_rule(self) -> Expectation:
         if (self.kind is None) == (self.rule is None):
-            raise ValueError("a row has a `kind` (how a cell fails) or a `rule` (which finding is accepted), and not both")
+            raise ValueError(
+                "a row has a `kind` (how a cell fails) or a `rule` (which finding is accepted), and not both"
+            )
         return self
 
     @property
@@ -70,7 +72,9 @@ class Expectation(Record):
         """Whether somebody accepted this finding, and the row still holds."""
         return (
             self.rule == finding.rule
-            and any(name == self.model or fnmatchcase(name, self.model) for name in (finding.model or "", finding.ref or ""))
+            and any(
+                name == self.model or fnmatchcase(name, self.model) for name in (finding.model or "", finding.ref or "")
+            )
             and self.stage == finding.stage
             and self.target in {None, finding.target}
             and self.variant in {None, finding.variant}

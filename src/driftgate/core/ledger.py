@@ -68,9 +68,13 @@ GROUPINGS: Mapping[str, _Grouping] = MappingProxyType(
 
 
 class Ledger:
-    """Takes models one by one. `explained` counts the models that were explained, with breaks or without."""
+    """Takes models one by one. `explained` counts the models that were explained, with breaks or without.
+
+    What breaks at a second input size alone is in no group; `second` is slug → how many such places.
+    """
 
     def __init__(self) -> None:
+        self.second: dict[str, int] = {}
         self._seen: dict[Key, GraphBreak] = {}
         self._models: dict[str, _Model] = {}
 
@@ -81,6 +85,8 @@ class Ledger:
             key = place_key(one)
             self._seen.setdefault(key, one)
             about.events[key] = about.events.get(key, 0) + one.count
+        if payload.second_shape and payload.second_shape.found:
+            self.second[model.slug] = self.second.get(model.slug, 0) + len(payload.second_shape.found)
 
     @property
     def explained(self) -> int:

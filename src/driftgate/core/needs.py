@@ -23,8 +23,11 @@ def upstream(cell: Cell, reference: str) -> tuple[Cell, ...]:
             return (sibling("pull"),)
         case "explain" | "export":
             return (sibling("inputs"),)
-        case "infer":
+        case "infer" | "profile":
             return (sibling("export", variant=cell.variant) if reads_onnx(cell.target or "") else sibling("inputs"),)
         case "drift":
-            return (sibling("infer", cell.target, cell.variant), sibling("infer", reference, cell.variant))
+            ran = (sibling("infer", cell.target, cell.variant), sibling("infer", reference, cell.variant))
+            onnx = any(reads_onnx(target) for target in (cell.target or "", reference))
+            # the culprit is sought in the exported file, on the inputs
+            return (*ran, sibling("inputs"), *((sibling("export", variant=cell.variant),) if onnx else ()))
     raise ValueError(f"no stage {cell.stage!r}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
+from torch.utils._pytree import tree_map
 
 from driftgate.core.errors import UsageError
 from driftgate.core.records import ExplainPayload, GraphBreak
@@ -60,12 +61,12 @@ class _Given(Ready):
 
     def call(self, function: Any, which: Which = "first") -> Any:
         del which
-        copies = {name: _copy(value) for name, value in self.keywords.items()}
-        return function(*map(_copy, self.arguments), **copies)
+        arguments, keywords = tree_map(_copy, (self.arguments, dict(self.keywords)))
+        return function(*arguments, **keywords)
 
 
 def _copy(value: Any) -> Any:
-    """A model may write into what it is given."""
+    """A model may write into what it is given, in lists and dicts too."""
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 

@@ -64,7 +64,7 @@ def _graphs(payload: ExplainPayload) -> str:
     each = f" ({', '.join(map(str, ops[:MOST_GRAPHS]))}{', …' if len(ops) > MOST_GRAPHS else ''})" if ops[1:] else ""
     guards = f", {plural(payload.guard_count, 'guard')}" if payload.guard_count else ""
     spent = (
-        f", {human_seconds(phases.restarted_s)} of it thrown away at breaks" if phases and phases.restarted_s else ""
+        f", {human_seconds(phases.restarted_s)} of it thrown away at restarts" if phases and phases.restarted_s else ""
     )
     graphs, operators = plural(payload.graph_count, "graph"), plural(payload.op_count, "op")
     return f"{graphs}, {operators}{each}{guards}; compiled in {human_seconds(payload.compile_s)}{spent}"
@@ -76,14 +76,14 @@ def _breaks(payload: ExplainPayload) -> str:
     return f"{plural(payload.break_count, 'graph break')} at {plural(payload.unique_break_count, 'place')}"
 
 
-def _add_breaks(tree: Tree, breaks: Iterable[GraphBreak]) -> None:
-    """Under the module path and function that they cut, in the order of first occurrence."""
+def _add_breaks(tree: Tree, breaks: Iterable[GraphBreak], when: str = "") -> None:
+    """Under the module path and function that they cut, in the order of first occurrence; `when` is said beside each."""
     owners: dict[tuple[str | None, ...], list[GraphBreak]] = {}
     for one in breaks:
         owners.setdefault((one.module, one.function, one.file), []).append(one)
     for (module, function, _), some in owners.items():
         name = function or "unknown function"
-        branch = tree.add(_line(f"{module} · {name}" if module else name, "bold"))
+        branch = tree.add(_line((f"{module} · {name}" if module else name) + when, "bold"))
         for one in some:
             branch.add(_break(one))
 
@@ -144,7 +144,7 @@ def _add_second_size(tree: Tree, payload: ExplainPayload) -> None:
     if second.found:
         told += f", at {plural(len(second.found), 'place')} that the first size does not show"
     _add_recompiles(tree, told, second.recompiled)
-    _add_breaks(tree, second.found)
+    _add_breaks(tree, second.found, when=" (at the second size alone)")
 
 
 def _hanging(sign: str, text: str) -> Table:

@@ -18,6 +18,7 @@ from driftgate.core.queueing import (
     GeneralQueue,
     MarkovQueue,
     estimates,
+    is_long_enough,
     largest_load,
     simulated_largest_load,
     sojourns,
@@ -31,6 +32,7 @@ from driftgate.machine.samples import load_samples
 
 FEWEST = 30
 MOST_BYTES = 1 << 26
+MOST_SECONDS = 1e6
 SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 USUAL_LOADS = (0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 """Utilisations to look at when no loads are named."""
@@ -75,7 +77,8 @@ class _Bench:
 
     def view(self, source: str, target: str | None) -> QueueView:
         service = latency_of(self.nanoseconds, warmup=0, stopped_by="given")
-        loads = self.question.loads or tuple(round(share * self.capacity, 3) for share in USUAL_LOADS)
+        loads = self.question.loads or tuple(float(f"{share * self.capacity:.4g}") for share in USUAL_LOADS)
+        told = tuple(self.load(rate) for rate in loads)
         return QueueView(
             source=source,
             target=target,
@@ -84,9 +87,9 @@ class _Bench:
             service=service,
             variation=self.general(1.0).variation,
             capacity=self.capacity,
-            loads=tuple(self.load(rate) for rate in loads),
+            loads=told,
             limit=self.limit(self.question.limit, service) if self.question.limit is not None else None,
-            notes=self.notes(service),
+            notes=(*self.notes(service), *self.short(told)),
         )
 
     def exponential(self, rate: float) -> MarkovQueue:
@@ -100,12 +103,13 @@ class _Bench:
         busy = rate / self.capacity
         if busy >= 1:
             return QueueLoad(rps=rate, utilisation=busy, stable=False)
-        simulated = estimates(sojourns(self.draws, rate, self.question.servers), _QUANTILES)
+        found = estimates(sojourns(self.draws, rate, self.question.servers), _QUANTILES)
+        simulated = [self.spread(one, busy) for one in found]
         return QueueLoad(
             rps=rate,
             utilisation=busy,
             stable=True,
-            simulated=Sojourns(**dict(zip(("mean", "p50", "p95", "p99"), map(_spread, simulated), strict=True))),
+            simulated=Sojourns(**dict(zip(("mean", "p50", "p95", "p99"), simulated, strict=True))),
             general=_by_formula(self.general(rate)),
             exponential=_by_formula(self.exponential(rate)),
         )
@@ -117,10 +121,12 @@ class _Bench:
             return LimitLoad(limit=limit, reason=told)
         found = simulated_largest_load(self.draws, 0.99, limit, self.capacity, self.question.servers)
         if found is not None and found.value >= CLOSEST * CLOSEST * self.capacity:
-            return LimitLoad(limit=limit, simulated=_spread(found), reason="no load below capacity breaks it")
+            return LimitLoad(
+                limit=limit, simulated=Spread(value=found.value), reason="no load below capacity breaks it"
+            )
         return LimitLoad(
             limit=limit,
-            simulated=_spread(found) if found is not None else None,
+            simulated=self.spread(found, found.value / self.capacity) if found is not None else None,
             general=self._largest(lambda rate: self.general(rate).sojourn_quantile(0.99), limit),
             exponential=self._largest(lambda rate: self.exponential(rate).sojourn_quantile(0.99), limit),
         )
@@ -130,6 +136,21 @@ class _Bench:
             return None
         found = largest_load(lambda rate: p99(rate) or math.inf, limit, self.capacity)
         return Spread(value=found) if found is not None else None
+
+    def spread(self, estimate: Estimate, busy: float) -> Spread:
+        """A simulated figure; its interval only where the simulation is long enough for one."""
+        return Spread(value=estimate.value, interval=(estimate.low, estimate.high) if self.enough(busy) else None)
+
+    def enough(self, busy: float) -> bool:
+        """Whether the simulation is long enough at this utilisation."""
+        return is_long_enough(busy, self.general(1.0).variation, self.draws.gaps.shape[1])
+
+    def short(self, loads: Sequence[QueueLoad]) -> tuple[str, ...]:
+        """Which loads the simulation is too short for."""
+        rates = [load.rps for load in loads if load.stable and not self.enough(load.utilisation)]
+        exact = "; M/G/1 is exact" if self.question.servers == 1 else ""
+        told = "the simulation is too short for intervals, and tells too little of long waits"
+        return (f"from {min(rates):.4g}/s on {told}{exact}",) if rates else ()
 
     def notes(self, service: Latency) -> tuple[str, ...]:
         """What a reader should hold against the figures."""
@@ -149,10 +170,6 @@ def _by_formula(queue: GeneralQueue | MarkovQueue) -> Sojourns:
     return Sojourns(**{name: Spread(value=value) for name, value in found.items() if value is not None})
 
 
-def _spread(estimate: Estimate) -> Spread:
-    return Spread(value=estimate.value, interval=(estimate.low, estimate.high))
-
-
 def read_samples(path: Path, unit: str) -> tuple[int, ...]:
     """Service times of a file in nanoseconds: `samples.TARGET.npz` of a run, a JSON list, or one number per line.
 
@@ -165,7 +182,12 @@ def read_samples(path: Path, unit: str) -> tuple[int, ...]:
     if path.stat().st_size > MOST_BYTES:
         raise UsageError(f"{path} is larger than {MOST_BYTES >> 20} MB", where="--samples")
     numbers = _json_numbers(path) if path.suffix == ".json" else _lines(path)
-    return tuple(round(number * SECONDS[unit] * 1e9) for number in numbers)
+    times = tuple(number * SECONDS[unit] * 1e9 for number in numbers)
+    for number, time in zip(numbers, times, strict=True):
+        if not 1 <= time <= MOST_SECONDS * 1e9:
+            mend = f"a time is from 1 ns to {MOST_SECONDS:,.0f} s; is --unit right?"
+            raise UsageError(f"{number:g} {unit} is not the time of a request", where=str(path), mend=mend)
+    return tuple(map(round, times))
 
 
 def _of_a_run(path: Path) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ class Conductor:
         self._pool, self._places, self._events, self._watcher = pool, places, events, watcher
         self._entries = {entry.slug: entry for entry in store.lock().models}
         self._recorder = Recorder(store, self._entries, events, watcher, agent)
-        self._shelf = Shelf(places, settings)
+        self._shelf = Shelf(places, settings, store.root)
         self._rank = {name: number for number, name in enumerate(stages)}
         self._done: dict[Cell, Done] = {}
         self._again: frozenset[Cell] = frozenset()

@@ -95,7 +95,7 @@ class Recorder:
     def keep_log(self, cell: Cell, ends: Sequence[TaskEnd]) -> None:
         """What the workers printed, one part after the other."""
         texts = [(end.task.job.part, end.log.read_bytes()) for end in ends if end.log.is_file()]
-        headed = [(f"== {part}\n".encode() if part else b"") + text for part, text in texts]
+        headed = [(f"== {part}\n".encode() if part else b"") + text for part, text in texts if text]
         path = self.store.log_path(cell)
         path.unlink(missing_ok=True)
         if any(headed):

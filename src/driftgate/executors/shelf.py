@@ -13,6 +13,7 @@ from driftgate.machine.cache import CellCache, cell_key
 from driftgate.machine.files import sha256_of
 from driftgate.machine.jobs import given_inputs
 from driftgate.machine.settings import Settings
+from driftgate.machine.tolerances import NAME as TOLERANCES
 
 Files = tuple[tuple[str, str], ...]
 """Name and SHA-256 of each file that a cell left."""
@@ -33,6 +34,7 @@ class Shelf:
 
     places: Places
     settings: Settings
+    run: Path
 
     def key(self, cell: Cell, stage: CellStage, entry: LockEntry, upstream: Mapping[str, Files]) -> str | None:
         """The key of a cell, given the files of the cells it needs; None if nothing of it may be cached."""
@@ -46,6 +48,8 @@ class Shelf:
         }
         if cell.stage == "inputs":
             about["override"] = [sha256_of(path) for path in given_inputs(self.places.inputs, cell.model)]
+        if cell.stage == "drift" and (self.run / TOLERANCES).is_file():
+            about["tolerances"] = sha256_of(self.run / TOLERANCES)
         return cell_key(entry, about)
 
     def take(self, key: str, stage: CellStage, entry: LockEntry, work: Path) -> CellResult | None:

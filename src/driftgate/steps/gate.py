@@ -136,8 +136,11 @@ def _excuse(case: Case, against: Against | None) -> ExpectedFailure | None:
 
 
 def _as_severe_as(settings: GateSettings, finding: Finding) -> Finding | None:
-    """The finding with the severity that gate.yaml gives its rule; None where that is `off`."""
+    """The finding with the severity that gate.yaml gives its rule; None where that is `off`. What was measured and is less than sure (a
+    suspect latency, a slowdown whose cause is not separated) stays a warning."""
     severity = settings.severity(finding.rule, finding.severity)
+    if severity is Severity.ERROR and finding.confirmed is not None and finding.severity is Severity.WARNING:
+        return finding
     return None if severity is None else finding.model_copy(update={"severity": severity})
 
 

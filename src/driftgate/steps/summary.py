@@ -37,6 +37,7 @@ def summary_markdown(store: RunStore) -> str:
     says = headline(view)
     blocks = [
         f"{says.symbol} **{says.word}**: {says.sentence}",
+        *([escaped(view.frame.compared)] if view.frame.compared else []),
         *_findings(view),
         *_expected(view),
         *_matrix(view),
@@ -89,6 +90,8 @@ def _section(title: str, lines: list[str], most: int, more: str, where: str = ""
 
 def _finding(finding: Finding) -> str:
     line = f"- **{finding.severity.value}**: {escaped(cut(plain(finding.sentence), _SENTENCE))}"
+    if finding.accepted is not None:
+        line += f" (accepted: {escaped(cut(plain(finding.accepted), _SENTENCE))})"
     return f"{line}  \n  {code(finding.repro)}" if finding.repro else line
 
 

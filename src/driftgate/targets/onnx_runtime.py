@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, ClassVar, Literal
@@ -14,6 +14,7 @@ from driftgate.core.errors import StageFailure, did_you_mean
 from driftgate.core.verdicts import FailureKind
 from driftgate.targets.base import Arrays, Plan, Target
 from driftgate.targets.cuda import no_device
+from driftgate.targets.ort_values import numpy_lacks, to_array, to_value
 
 MOST_MOVED = 12
 """So many of the nodes that moved elsewhere are named."""
@@ -39,8 +40,17 @@ class OrtTarget(Target):
     def start(self, plan: Plan) -> None:
         self._session = self._create(plan)
         self._feed = self._fit(plan)
+        ends = (*self._session.get_inputs(), *self._session.get_outputs())
         self._names = [output.name for output in self._session.get_outputs()]
-        self._result: list[Any] = []
+        self._call = self._plain_call() if not numpy_lacks(end.type for end in ends) else self._call_with_values()
+        self._result: Sequence[Any] = []
+
+    def _plain_call(self) -> Callable[[], Sequence[Any]]:
+        return partial(self._session.run, None, self._feed)
+
+    def _call_with_values(self) -> Callable[[], Sequence[Any]]:
+        values = {name: to_value(array) for name, array in self._feed.items()}
+        return partial(self._session.run_with_ort_values, None, values)
 
     def _create(self, plan: Plan) -> Any:
         import onnxruntime
@@ -73,12 +83,12 @@ class OrtTarget(Target):
 
     def run_once(self) -> None:
         with _running():
-            self._result = self._session.run(None, self._feed)
+            self._result = self._call()
 
     @contextmanager
     def bound(self) -> Iterator[Callable[[], object]]:
         with _running():
-            yield partial(self._session.run, None, self._feed)
+            yield self._call
 
     def end_profile(self) -> str:
         """Close the profile of a session that was configured to write one; the path of its file."""
@@ -103,7 +113,8 @@ class OrtTarget(Target):
             yield run
 
     def outputs(self) -> Arrays:
-        return dict(zip(self._names, self._result, strict=True))
+        arrays = (to_array(value) if hasattr(value, "data_ptr") else value for value in self._result)
+        return dict(zip(self._names, arrays, strict=True))
 
     def placement(self) -> dict[str, int]:
         """Execution provider → nodes, as assigned when the session was made. Names the nodes that moved elsewhere."""

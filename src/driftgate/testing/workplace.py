@@ -76,9 +76,9 @@ class Workplace(Lab):
         """Call `driftgate` and wait for its end."""
         return self.end_of(self.start(*arguments, **environment))
 
-    def end_of(self, process: subprocess.Popen[str]) -> Ended:
-        """Wait for the end of a call."""
-        out, err = process.communicate(timeout=240)
+    def end_of(self, process: subprocess.Popen[str], patience: float = 240) -> Ended:
+        """Wait for the end of a call, so many seconds at most."""
+        out, err = process.communicate(timeout=patience)
         return Ended(process.returncode, out, err)
 
     @property

@@ -12,7 +12,7 @@ seconds, rates in requests per second. A sojourn is what a client sees: waiting 
 from driftgate.core.queueing.loads import largest_load, simulated_largest_load
 from driftgate.core.queueing.markov import MarkovQueue
 from driftgate.core.queueing.pollaczek import GeneralQueue
-from driftgate.core.queueing.simulation import Draws, Estimate, estimates, sojourns
+from driftgate.core.queueing.simulation import Draws, Estimate, estimates, is_long_enough, sojourns
 
 __all__ = [
     "Draws",
@@ -20,6 +20,7 @@ __all__ = [
     "GeneralQueue",
     "MarkovQueue",
     "estimates",
+    "is_long_enough",
     "largest_load",
     "simulated_largest_load",
     "sojourns",

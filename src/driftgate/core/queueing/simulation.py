@@ -23,6 +23,8 @@ REQUESTS_FOR_MANY = 20_000
 """Per replication; fewer where there are several servers, because those are followed one request at a time."""
 WARMUP = 0.2
 """The share of requests, from the empty start on, that is left out."""
+SPANS = 50
+"""How many times the queue's memory a replication must reach for its quantiles to be nearly without bias."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class Draws:
         random = np.random.default_rng(seed)
         shape = (REPLICATIONS, requests)
         return cls(random.exponential(1.0, shape), random.choice(np.asarray(measured, dtype=np.float64), shape))
+
+
+def is_long_enough(utilisation: float, variation: float, requests: int) -> bool:
+    """Whether a replication of so many requests spans the queue's memory often enough for intervals over replications to hold.
+
+    A queue remembers (1 + cv²) / (1 − ρ)² requests in heavy traffic (Whitt 1989, Planning queueing simulations).
+    """
+    return (1 - WARMUP) * requests * (1 - utilisation) ** 2 >= SPANS * (1 + variation)
 
 
 def sojourns(draws: Draws, rate: float | Floats, servers: int = 1) -> Floats:

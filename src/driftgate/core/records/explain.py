@@ -55,7 +55,7 @@ class Recompile(Record):
 class CompilePhases(Record):
     """Where the seconds of compilation went; they add up to `compile_s`.
 
-    `tracing_s`: symbolic execution in dynamo; `restarted_s`: the part of it that was thrown away at a break; `backend_s`: the
+    `tracing_s`: symbolic execution in dynamo; `restarted_s`: the part of it that dynamo threw away to begin anew; `backend_s`: the
     backend's compiler; `guards_s`: building guards; `other_s`: the rest (bytecode, garbage collection, the trace itself).
     """
 

@@ -18,9 +18,7 @@ class Outdated:
                 continue
             cell = f"{case.record.cell.name} of {case.record.model.slug}"
             if case.record.passed:
-                text = (
-                    f"{cell} passes, though it is expected to fail ({row.what}: {row.reason}); take the row out"
-                )
+                text = f"{cell} passes, though it is expected to fail ({row.what}: {row.reason}); take the row out"
                 yield case.finding("expectation_outdated", Severity.WARNING, text, fingerprint=row.what)
             elif row.is_over(case.today):
                 text = f"{cell} was expected to fail until {row.until} ({row.reason}); that day has passed"

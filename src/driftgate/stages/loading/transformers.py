@@ -5,36 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
+from driftgate.core.architectures import AUTO_CLASSES
 from driftgate.core.errors import StageFailure, did_you_mean
 from driftgate.core.records import LockEntry
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.blame import blaming, deepest
 
-AUTO_CLASSES: Mapping[str, str] = MappingProxyType(
-    {
-        "fill-mask": "AutoModelForMaskedLM",
-        "text-generation": "AutoModelForCausalLM",
-        "text-classification": "AutoModelForSequenceClassification",
-        "token-classification": "AutoModelForTokenClassification",
-        "question-answering": "AutoModelForQuestionAnswering",
-        "translation": "AutoModelForSeq2SeqLM",
-        "summarization": "AutoModelForSeq2SeqLM",
-        "text2text-generation": "AutoModelForSeq2SeqLM",
-        "image-classification": "AutoModelForImageClassification",
-        "object-detection": "AutoModelForObjectDetection",
-        "image-segmentation": "AutoModelForImageSegmentation",
-        "automatic-speech-recognition": "AutoModelForSpeechSeq2Seq",
-        "audio-classification": "AutoModelForAudioClassification",
-        "image-text-to-text": "AutoModelForImageTextToText",
-    }
-)
-"""Task → the class to try where a config names no architecture."""
 NEWLY_MADE = "weights that are made up at every load say nothing about the model; use the architecture that was trained"
 
 

@@ -100,9 +100,9 @@ def _rows(steps: Sequence[Sequence[Timed]], step: float) -> tuple[OperatorTime, 
             calls[place] += 1
     ranked = sorted(seconds, key=lambda place: -seconds[place])
     for place in ranked[MOST_ROWS:]:
-        rest = Place(place.operator)
-        seconds[rest] += seconds.pop(place)
-        calls[rest] += calls.pop(place)
+        rest, taken, called = Place(place.operator), seconds.pop(place), calls.pop(place)
+        seconds[rest] += taken  # popped before: a place that is the rest itself would count twice
+        calls[rest] += called
     count = len(steps)
     return tuple(
         OperatorTime(

@@ -9,6 +9,7 @@ from driftgate.core.export_clusters import ExportClusters
 from driftgate.core.ledger import Group, Ledger
 from driftgate.machine.store import RunStore
 from driftgate.steps.ledger import changes_between
+from driftgate.steps.report.commands import name_for_commands
 from driftgate.steps.report.site import Site, page_names, paged
 from driftgate.steps.report.svg import picture, shares
 
@@ -42,6 +43,7 @@ def break_pages(site: Site, ledger: Ledger, store: RunStore, against: RunStore |
             levers=levers,
             pictures={"reasons": REASONS_PICTURE, "levers": LEVERS_PICTURE},
             against=against.run_id if against else None,
+            against_run=name_for_commands(against) if against else None,
             changes=folds[:MOST_CHANGES],
             more_changes=len(folds[MOST_CHANGES:]),
             ledger=ledger,

@@ -62,6 +62,14 @@ class Frame:
         ranks = list(Severity)
         return tuple(sorted(self.judged.findings, key=lambda f: ranks.index(f.severity))) if self.judged else ()
 
+    @property
+    def compared(self) -> str | None:
+        """What the run was compared with and what differs between the two, in a sentence; None if by expectations alone."""
+        if self.judged is None or self.judged.baseline is None:
+            return None
+        changes = ", ".join(self.judged.provenance) or "the same versions on the same machine"
+        return f"Compared with {self.judged.baseline}: {changes}."
+
     @cached_property
     def findings_by_model(self) -> dict[str | None, list[Finding]]:
         """The same, by slug; those of the run as a whole under None."""

@@ -14,7 +14,7 @@ from driftgate.core.break_words import ways_out, where
 from driftgate.core.records import Cell, Finding
 from driftgate.machine.store import RunStore
 from driftgate.steps.report import units
-from driftgate.steps.report.commands import ScriptLink, script_links
+from driftgate.steps.report.commands import ScriptLink, name_for_commands, script_links
 from driftgate.steps.report.marks import MARKS
 
 T = TypeVar("T")
@@ -27,7 +27,13 @@ class Site:
     def __init__(self, store: RunStore, **shared: object) -> None:
         self._store = store
         self._pages = _environment()
-        self._pages.globals |= {"marks": MARKS, "run_id": store.run_id, "scripts": self._scripts, **shared}
+        self._pages.globals |= {
+            "marks": MARKS,
+            "run_id": store.run_id,
+            "run": name_for_commands(store),
+            "scripts": self._scripts,
+            **shared,
+        }
         self._written: set[Path] = set()
 
     def page(self, name: str, template: str, **context: object) -> Path:
