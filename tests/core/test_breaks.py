@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import replace
 
 from driftgate.core.break_places import Owner, common_path, fold_events, module_of
-from driftgate.core.breaks import Cut, Frame, ids_by_type, parse_event, shorten
+from driftgate.core.breaks import ANSI, Cut, Frame, ids_by_type, parse_event, shorten
 
 IDS = ids_by_type(
     {
@@ -205,3 +205,8 @@ def test_a_place_in_several_submodules_names_each_of_them() -> None:
     event = parse_event(ITEM, IDS)
     (seen,) = fold_events([replace(event, module=path) for path in ("first", "second", "first", "deep.third")])
     assert (seen.count, seen.module, seen.modules) == (4, None, ("first", "second", "deep.third"))
+
+
+def test_colours_titles_and_links_of_a_terminal_are_taken_out_of_what_torch_says():
+    link = "\x1b]8;;http://x\x1b\\here\x1b]8;;\x1b\\"
+    assert ANSI.sub("", f"\x1b[31mred\x1b[0m \x1b]0;owned\x07and {link}") == "red and here"

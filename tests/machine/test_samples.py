@@ -1,10 +1,14 @@
 """Raw samples on disk: what comes back is what was kept, and every statistic of the record with it."""
 
 import random
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from driftgate.core.errors import DamagedRecordError
 from driftgate.core.statistics import Samples, latency_of_samples
@@ -49,6 +53,20 @@ def test_a_file_that_is_damaged_missing_or_of_another_kind_says_so(tmp_path: Pat
     np.savez(path.open("wb"), other=np.zeros(3))
     with pytest.raises(DamagedRecordError, match="about"):
         load_samples(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_wrong_bytes_anywhere_are_damage_or_leave_the_samples_as_they_were(data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "samples.x.npz"
+        save_samples(path, {"infer": STREAM})
+        content = bytearray(path.read_bytes())
+        for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=20)):
+            content[place] = data.draw(st.integers(0, 255))
+        path.write_bytes(content)
+        with suppress(DamagedRecordError):
+            assert load_samples(path) == {"infer": STREAM}
 
 
 def test_pickled_objects_are_never_loaded(tmp_path: Path) -> None:

@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+ANSI = re.compile(
+    r"\x1b\[[0-9;?]*[ -/]*[@-~]"  # colours, cursor movements
+    r"|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?"  # titles, links and other strings
+)
 _LINK = re.compile(r"please visit: (?P<url>https?://\S+?/gb(?P<number>\d+)\.html)")
 _REASON = re.compile(
     r"^Graph Break Reason: (?P<reason>.*?)(?=^Stack variable source attribution:|^User code traceback:)", re.S | re.M

@@ -11,8 +11,10 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,10 @@ from driftgate.machine.files import write_atomic
 FORMAT = 1
 MOST_BYTES = 1 << 26
 """Of a file when unpacked: 8 million samples."""
+_DAMAGES = (
+    OSError, EOFError, zipfile.BadZipFile, zlib.error, TokenError, RuntimeError, KeyError, TypeError, ValueError,
+)  # fmt: skip
+"""What numpy and zipfile raise for wrong bytes: a header that is no Python, a part that claims to be encrypted, …"""
 _ABOUT = ("stopped_by", "precision", "p99_precision", "warmup_ended_by", "discarded")
 
 
@@ -56,7 +62,7 @@ def load_samples(path: Path) -> dict[str, Samples]:
             if about["format"] != FORMAT:
                 raise DamagedRecordError(f"{path} has format {about['format']}, not {FORMAT}")
             return {name: _stream(arrays, name, facts) for name, facts in about["streams"].items()}
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
+    except _DAMAGES as error:
         raise DamagedRecordError(f"{path} holds no samples: {error}; run infer for this target again") from error
 
 

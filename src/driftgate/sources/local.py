@@ -89,7 +89,7 @@ def _folder(reference: Reference) -> Path:
         raise UsageError(
             f"{str(reference)[:200]}: {error}", mend="give the path of a folder that can be read"
         ) from error
-    raise UsageError(f"{reference}: there is no folder {folder}", mend=did_you_mean(folder.name, beside, most=5))
+    raise UsageError(f"there is no folder {folder}", mend=did_you_mean(folder.name, beside, most=5))
 
 
 def _model_files(folder: Path) -> list[Path]:

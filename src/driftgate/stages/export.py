@@ -136,12 +136,12 @@ def _program(turn: _Try, exported: Exported) -> dict[str, str]:
 
 
 def outputs_of(subject: Ready) -> Flat:
-    """The tensors that the model itself returns, by name, in order; the rest as notes. Raises StageFailure(`inputs`) if it fails."""
-    with blaming(FailureKind.INPUTS, "the model's output cannot be named"):
+    """The tensors that the model itself returns, by name, in order; the rest as notes. Raises StageFailure(`other`) if it fails."""
+    with blaming(FailureKind.OTHER, "the model's output cannot be named"):
         found = flatten(subject.eager(), lambda value: isinstance(value, Tensor))
     if not found.leaves:
         told = f" ({', '.join(found.notes[:5])})" if found.notes else ""
-        raise StageFailure(FailureKind.INPUTS, f"the model returned no tensor{told}", hint="a graph has at least one")
+        raise StageFailure(FailureKind.OTHER, f"the model returned no tensor{told}", hint="a graph has at least one")
     return found
 
 
