@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 from driftgate.core.culprits import COMPARE, CULPRIT, join_culprit, worth_a_search
 from driftgate.core.ladder import join_attempts
-from driftgate.core.needs import reads_onnx, upstream
+from driftgate.core.needs import DYNAMIC, reads_onnx, upstream
 from driftgate.core.records import Cell, CellResult, LockEntry
 from driftgate.executors.spec import CellStage
 from driftgate.machine.settings import HubSettings, Settings
@@ -28,7 +28,6 @@ WARM = "driftgate.stages.warm:warm"
 WARM_LIGHTLY = "driftgate.stages.warm:imports"
 WORTH_WARMING = 12
 """From this many cells on, one first call of every compiler in the server costs less than one in each worker."""
-DYNAMIC = "dynamic"
 
 
 def _pull_is_fresh(cell: Cell, entry: LockEntry) -> bool:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from driftgate.core.records import Cell
 
+DYNAMIC = "dynamic"
+"""The variant of cells that export with dynamic axes, and of those that run such a file at a second size."""
+
 
 def reads_onnx(target: str) -> bool:
     """Whether the target runs the exported file; those named `torch-…` run the module itself."""

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from driftgate.core.errors import StageFailure, UsageError, did_you_mean
+from driftgate.core.needs import DYNAMIC
 from driftgate.core.nesting import Flat, flatten
 from driftgate.core.records import ExportAttempt, ExportPayload
 from driftgate.core.verdicts import FailureKind, Verdict, verdict_of
@@ -28,8 +29,6 @@ from driftgate.stages.exporting.flops import count_flops
 from driftgate.stages.exporting.inference import infer
 from driftgate.stages.exporting.registry import keep_registry
 from driftgate.stages.loading import Ready, ready
-
-DYNAMIC = "dynamic"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from driftgate.core.errors import StageFailure
+from driftgate.core.needs import DYNAMIC
 from driftgate.core.records import Cell, ExportPayload
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.jobs import Job
@@ -13,8 +14,6 @@ from driftgate.stages.loading import load_job
 from driftgate.targets.arrays import to_numpy
 from driftgate.targets.base import Plan, Target
 from driftgate.targets.timing import StoppingRule
-
-DYNAMIC = "dynamic"
 
 
 def size_of(job: Job) -> Which:

@@ -11,7 +11,7 @@ from typing import Any
 
 from driftgate.core.breaks import ANSI
 from driftgate.core.fingerprints import NORMALISE
-from driftgate.core.needs import reads_onnx
+from driftgate.core.needs import DYNAMIC, reads_onnx
 from driftgate.core.records import Agent, ExplainPayload, GraphBreak, cell_named
 from driftgate.diagnose.repro.broken import ENDINGS, Broken
 from driftgate.diagnose.repro.building import Building
@@ -20,7 +20,6 @@ from driftgate.diagnose.repro.inputs import Call
 from driftgate.diagnose.repro.render import Code, NoRepro, render
 from driftgate.machine.settings import Settings
 
-DYNAMIC = "dynamic"
 CLIPPED = 110
 MOST_LINES = 4
 MOST_BYTES = 50_000_000

@@ -15,6 +15,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as errors
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.culprit.graphs import INLINE_BYTES, Arrays, Graph, load_skeleton
+from driftgate.targets.ort_values import numpy_lacks, to_array, to_value
 
 _WEIGHTS_FROM = "session.model_external_initializers_file_folder_path"
 _WEIGHTS_TO = "session.optimized_model_external_initializers_file_name"
@@ -97,11 +98,19 @@ class Runtime:
     def _run(self, session: Any, feed: Arrays) -> dict[str, NDArray[Any]]:
         names = [value.name for value in session.get_outputs()]
         wanted = {value.name for value in session.get_inputs()}
+        given = {name: array for name, array in feed.items() if name in wanted}
+        types = {value.type for value in (*session.get_inputs(), *session.get_outputs())}
         try:
-            values = session.run(names, {name: array for name, array in feed.items() if name in wanted})
+            values = _run_wide(session, names, given) if numpy_lacks(types) else session.run(names, given)
         except (*_ERRORS, ValueError) as error:
             raise StageFailure(FailureKind.OTHER, f"ONNX Runtime cannot run the graph: {error}") from error
         return {name: value for name, value in zip(names, values, strict=True) if hasattr(value, "dtype")}
+
+
+def _run_wide(session: Any, names: list[str], feed: Arrays) -> list[Any]:
+    """A run with values of dtypes that numpy lacks."""
+    made = session.run_with_ort_values(names, {name: to_value(array) for name, array in feed.items()})
+    return [to_array(value) if value.is_tensor() else None for value in made]
 
 
 def _options(level: Level) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from driftgate.core.errors import StageFailure
+from driftgate.core.needs import DYNAMIC
 from driftgate.core.records import Cell, DriftPayload, ExportPayload, Tolerance
 from driftgate.machine.jobs import Bench, Job
 from driftgate.machine.tolerances import tolerances_in
@@ -111,7 +112,8 @@ def _source(job: Job, exported: Graph, feed: Arrays, inputs: ModelInputs) -> Sou
     provider = None if job.settings.reference.startswith("torch-") else _provider(job.settings.reference)
     if provider is not None:
         return OnnxSource(exported, Runtime(provider), feed)
-    axes = {name: axes for name, axes in inputs.varying().items() if axes} if job.cell.variant else {}
+    dynamic = job.cell.variant == DYNAMIC
+    axes = {name: axes for name, axes in inputs.varying().items() if axes} if dynamic else {}
     return source_of(ready(job), exported, axes, _exporter(job), job.settings.export.opset, size_of(job))
 
 
