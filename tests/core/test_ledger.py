@@ -102,6 +102,7 @@ def test_a_fleet_without_breaks_has_nothing_to_tell():
 @pytest.mark.parametrize(
     ("file", "library"),
     [
+        ("torch/_dynamo/external_utils.py", False),
         ("torch/nn/modules/rnn.py", True),
         ("einops.py", True),
         (OWN, False),

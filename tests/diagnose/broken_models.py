@@ -30,6 +30,15 @@ class Prints(nn.Module):
         return x * 2
 
 
+class Wider(nn.Module):
+    """Breaks at a batch of more than two alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[0] > 2:
+            print("wide")
+        return x * 2
+
+
 class Branches(nn.Module):
     """Cannot be exported: which way it goes depends on its input."""
 
@@ -147,3 +156,7 @@ class Fixed(nn.Module):
 
 def fixed():
     return Fixed(), {"x": X.clone(), "mask": torch.ones(2, 4), "scale": 3.0}
+
+
+def wider() -> nn.Module:
+    return Wider()

@@ -11,9 +11,10 @@ from reproductions import Ended, run_copies
 
 from driftgate.testing.workplace import Workplace, workplace_in
 
-MODELS = "breaks", "twists", "raises", "half", "dies"
+MODELS = "breaks", "wider", "twists", "raises", "half", "dies"
 SCRIPTS = {
     "breaks/explain.py": "4 break events; in the run there were 4",
+    "wider/explain.py": "0 break events; in the run there were 0",
     "breaks/export.dynamo.py": "as in the run",
     "twists/export.dynamo.py": "as in the run",
     "raises/explain.py": "as in the run",
@@ -31,8 +32,11 @@ SCRIPTS = {
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
     with workplace_in(tmp_path_factory.mktemp("place")) as place:
         shutil.copy(Path(__file__).parent / "broken_models.py", place.folder)
+        sizes = "tensors: {x: {dtype: float32, shape: [batch, 4]}}\nsizes: {batch: [2, 3]}\n"
+        (place.folder / "inputs").mkdir(exist_ok=True)
+        (place.folder / "inputs/python--broken_models--wider.yaml").write_text(sizes)
         config = place.config(
-            *(f"python:broken_models:{name}" for name in MODELS), limits={"time": 200, "memory": "2GB"}
+            *(f"python:broken_models:{name}" for name in MODELS), limits={"time": 200, "memory": "2GB"}, explain={}
         )
         ended = place.call("run", config)
         assert ended.code == 1, ended.err

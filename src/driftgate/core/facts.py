@@ -18,8 +18,9 @@ from driftgate.core.verdicts import FailureKind, Verdict
 class CellFacts(Record):
     """One cell of one run, without its bulk. Times in seconds, sizes in bytes; None where the stage tells no such thing.
 
-    `breaks` stand without torch's explanations; `launches` are the p50 of each process launch, `max_abs` is the largest drift of
-    any tensor, `deterministic` tells whether the reference agrees with itself.
+    `breaks` are those of both input sizes (`break_count` counts the first alone), without torch's explanations; `launches` are the
+    p50 of each process launch, `max_abs` is the largest drift of any tensor, `deterministic` tells whether the reference agrees
+    with itself.
     """
 
     model: str
@@ -88,8 +89,9 @@ def facts_of(record: StageRecord) -> CellFacts:
 def _of_payload(payload: Record | None) -> dict[str, object]:
     match payload:
         case ExplainPayload():
+            at_second = payload.second_shape.found if payload.second_shape else ()
             return {
-                "breaks": tuple(_break(one) for one in payload.breaks),
+                "breaks": tuple(_break(one) for one in (*payload.breaks, *at_second)),
                 "break_count": payload.break_count,
                 "frames_skipped": payload.frames_skipped,
                 "recompiles": payload.recompiles,

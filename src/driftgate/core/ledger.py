@@ -148,4 +148,5 @@ def _cost(group: Group) -> tuple[int, int, Key]:
 
 def in_library(file: str | None) -> bool:
     """Whether a break's file lies below site-packages: there its path was cut, so that it is relative."""
-    return bool(file) and not str(file).startswith(("/", "<")) and str(file)[1:2] != ":"
+    # dynamo's own wrapper stands for a function that somebody switched off: there is nothing to mend in it
+    return bool(file) and not str(file).startswith(("/", "<", "torch/_dynamo/")) and str(file)[1:2] != ":"

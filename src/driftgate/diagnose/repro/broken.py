@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from driftgate.core.records import ExplainPayload, ExportPayload, Failure, FailureSummary, StageRecord
+from driftgate.core.records import ExplainPayload, ExportPayload, Failure, FailureSummary, GraphBreak, StageRecord
 from driftgate.core.verdicts import FailureKind
 
 AT_WORK = frozenset(
@@ -78,10 +78,15 @@ class Broken:
         return next((name for name, pattern in _JUDGEMENTS.items() if pattern.match(message)), None)
 
 
+def at_second_size(payload: ExplainPayload) -> tuple[GraphBreak, ...]:
+    """The breaks that a second input size alone shows."""
+    return payload.second_shape.found if payload.second_shape else ()
+
+
 def broken_in(record: StageRecord) -> Iterator[Broken]:
     """What of a record a script may repeat; nothing for cells that passed whole, and for failures that are nobody's code."""
     match record.stage, record.payload:
-        case "explain", ExplainPayload(breaks=breaks) if record.passed and breaks:
+        case "explain", ExplainPayload() as payload if record.passed and (payload.breaks or at_second_size(payload)):
             yield Broken(record)
         case "export", ExportPayload(attempts=attempts):
             tries = (Broken(record, attempt.failure, attempt.exporter) for attempt in attempts if attempt.failure)

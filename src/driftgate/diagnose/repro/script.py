@@ -13,7 +13,7 @@ from driftgate.core.breaks import ANSI
 from driftgate.core.fingerprints import NORMALISE
 from driftgate.core.needs import DYNAMIC, reads_onnx
 from driftgate.core.records import Agent, ExplainPayload, GraphBreak, cell_named
-from driftgate.diagnose.repro.broken import ENDINGS, Broken
+from driftgate.diagnose.repro.broken import ENDINGS, Broken, at_second_size
 from driftgate.diagnose.repro.building import Building
 from driftgate.diagnose.repro.imports import import_lines, names_in, pins, versions_of
 from driftgate.diagnose.repro.inputs import Call
@@ -75,7 +75,14 @@ def script_of(broken: Broken, around: Circumstances) -> Script:
 def _of_breaks(broken: Broken, around: Circumstances) -> Script:
     payload = broken.record.payload
     assert isinstance(payload, ExplainPayload)
-    body = render("explain", breaks=list(_rows(payload.breaks)), **_of_module(around, around.call))
+    added = at_second_size(payload)
+    body = render(
+        "explain",
+        breaks=list(_rows(payload.breaks)),
+        added=list(_rows(added)),
+        second=around.call.at_second_size().file if added else None,
+        **_of_module(around, around.call),
+    )
     return _complete("breaks", body, broken, around)
 
 
