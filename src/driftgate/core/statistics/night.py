@@ -35,7 +35,7 @@ class Launches(Protocol):
 
 @dataclass(frozen=True)
 class Procedure:
-    """How a night is judged. The defaults were chosen by simulation (`docs/benchmarks.md`, Calibration).
+    """How a night is judged. The defaults were chosen by simulation (`python -m benchmarks calibration`).
 
     `candidate_z` spreads make a candidate, at most `candidate_share` of the series; `relaunches` sort them; `suspects` of them are
     confirmed, first with `first_look` launches a side, where p ≤ `hopeful_p` with `last_look` in all. A finding has
