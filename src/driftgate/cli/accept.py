@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from driftgate.cli import options
-from driftgate.core.errors import UsageError, did_you_mean
+from driftgate.core.errors import UsageError
 from driftgate.core.records import Finding
+from driftgate.core.symptoms import OF_A_FAILURE
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.store import RunStore
 
@@ -55,21 +56,15 @@ def _with_row(before: str, row: str) -> str:
 
 
 def _chosen(store: RunStore, name: str) -> Finding:
-    known = store.findings().findings
-    found = [one for one in known if one.id.startswith(name)] if name else []
-    if len(found) != 1:
-        problem = f"{name[:40]!r} is the beginning of {len(found)} findings" if found else f"no finding {name[:40]!r}"
-        raise UsageError(f"{problem} of {store.run_id}", mend=did_you_mean(name, [one.id for one in known], most=6))
-    if found[0].model is None or found[0].stage is None:
+    found = store.finding(name)
+    if found.model is None or found.stage is None:
         raise UsageError(f"{name[:40]!r} is about the whole run", mend=_OF_THE_MACHINERY)
-    return found[0]
+    return found
 
 
 def _row(finding: Finding, reason: str, until: datetime | None) -> str:
     """The row in one line. A failure is accepted as this failure of this cell, anything else as this finding."""
-    fails = finding.current in set(FailureKind) and finding.rule in {
-        "not_passed", "verdict_worse", "export_lost", "drift_beyond_tolerance",
-    }  # fmt: skip
+    fails = finding.current in set(FailureKind) and finding.rule in OF_A_FAILURE
     row = {
         "model": finding.ref or finding.model,
         "stage": finding.stage,

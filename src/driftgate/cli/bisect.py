@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from driftgate.cli import options
-from driftgate.core.errors import ExitCode, UsageError, did_you_mean
+from driftgate.core.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from driftgate.core.records import Finding
     from driftgate.diagnose.bisect import Bisected, Row, Step
     from driftgate.diagnose.sides import Sides
-    from driftgate.machine.store import RunStore
 
 _PACKAGE = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)=(?P<first>[^.\s=][^\s=]*?)\.\.(?P<last>[^.\s=][^\s=]*)")
 
@@ -64,7 +63,7 @@ def bisect(
     if (package is None) == (commits is None):
         raise UsageError("bisect takes --package or --git", mend="for example --package onnxruntime=1.29.0..1.31.1")
     store = RunStore.find(run_name, output)
-    finding = _chosen(store, name)
+    finding = store.finding(name, where="--finding")
     check_searchable(finding)
     sides = Sides(store, cache_root() / "scratch", timed=finding.rule == LATENCY)
     if package is not None:
@@ -72,16 +71,6 @@ def bisect(
     else:
         result = _over_commits(finding, sides, commits or "", confidence)
     return _show(finding, result, form)
-
-
-def _chosen(store: RunStore, name: str) -> Finding:
-    known = store.findings().findings
-    found = [one for one in known if name and one.id.startswith(name)]
-    if len(found) != 1:
-        problem = f"{name[:40]!r} is the beginning of {len(found)} findings" if found else f"no finding {name[:40]!r}"
-        mend = did_you_mean(name, [one.id for one in known], most=6)
-        raise UsageError(f"{problem} of {store.run_id}", where="--finding", mend=mend)
-    return found[0]
 
 
 def _over_versions(

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from driftgate.core.errors import StageFailure
 from driftgate.core.records import InTurnPayload
 from driftgate.core.statistics import PairedRatio, paired_ratio
+from driftgate.executors.alone import run_alone
 from driftgate.executors.local import LocalPool
-from driftgate.executors.task import Task, TaskEnd
+from driftgate.executors.task import Task
 from driftgate.machine.jobs import InTurn, Job
 
 IN_TURN = "driftgate.stages.in_turn:in_turn"
-_PATIENCE_SECONDS = 3_600.0
 
 
 def measure_in_turn(
@@ -37,7 +37,7 @@ def measure_in_turn(
     job = first.model_copy(update={"in_turn": InTurn(arms=tuple(arms), rounds=rounds, block_s=block_s)})
     limits = first.settings.limits
     task = Task(f"in-turn-{first.cell}", job, function, fresh, limits.time, len(arms) * limits.memory)
-    end = _run_alone(pool, task)
+    end = run_alone(pool, task)
     failure = end.result.failure
     if failure is not None:
         raise StageFailure(failure.kind, failure.message, hint=failure.hint, traceback=failure.traceback)
@@ -47,12 +47,3 @@ def measure_in_turn(
 def ratio_of(payload: InTurnPayload, first: int = 0, second: int = 1) -> PairedRatio:
     """How much longer the second arm takes than the first."""
     return paired_ratio(payload.blocks[first], payload.blocks[second])
-
-
-def _run_alone(pool: LocalPool, task: Task) -> TaskEnd:
-    while pool.free() < 1:
-        pool.wait(_PATIENCE_SECONDS)  # another Driftgate takes times
-    pool.submit(task)
-    while not (ended := pool.wait(_PATIENCE_SECONDS)):
-        pass
-    return ended[0]

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from driftgate.core.errors import DamagedRecordError, MachineryError, UsageError, did_you_mean
-from driftgate.core.records import Agent, Cell, Findings, Lock, Manifest, Plan, Record, StageRecord, cell_named
+from driftgate.core.records import Agent, Cell, Finding, Findings, Lock, Manifest, Plan, Record, StageRecord, cell_named
 from driftgate.core.records.upgrade import upgraded
 from driftgate.machine.files import write_atomic
 
@@ -107,6 +107,18 @@ class RunStore:
     def findings(self) -> Findings:
         """What the gate found."""
         return self._read("findings.json", Findings)
+
+    def finding(self, name: str, *, where: str | None = None) -> Finding:
+        """The finding whose id is, or begins with, `name`; `where` is what named it. Raises UsageError for none or several."""
+        known = self.findings().findings
+        found = [one for one in known if one.id.startswith(name)] if name else []
+        if len(found) != 1:
+            problem = (
+                f"{name[:40]!r} is the beginning of {len(found)} findings" if found else f"no finding {name[:40]!r}"
+            )
+            mend = did_you_mean(name, [one.id for one in known], most=6)
+            raise UsageError(f"{problem} of {self.run_id}", where=where, mend=mend)
+        return found[0]
 
     def has(self, name: str) -> bool:
         """Whether the run has that document (`plan.json`, `findings.json`, …)."""

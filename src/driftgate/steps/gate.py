@@ -153,12 +153,12 @@ def _unless_accepted(finding: Finding, expectations: Expectations, today: date) 
 def _gone(store: RunStore, fleet: str, against: Against) -> Iterator[Finding]:
     """Cells that the baseline had and this run does not plan: one finding for a model that left, else one a cell."""
     planned = store.plan().cells
-    models = {cell.model for cell in planned}
-    left = dict.fromkeys(cell.model for cell in gone(against, planned) if cell.model not in models)
+    models, missing = {cell.model for cell in planned}, gone(against, planned)
+    left = dict.fromkeys(cell.model for cell in missing if cell.model not in models)
     for slug in left:
         sentence = f"{slug} is no longer in the fleet"
         yield _missing(fleet, Cell(model=slug, stage="pull"), Severity.WARNING, sentence)
-    for cell in gone(against, planned):
+    for cell in missing:
         if cell.model in models:
             yield _missing(fleet, cell, Severity.ERROR, f"{cell.name} of {cell.model} is missing: the baseline has it")
 
