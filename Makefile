@@ -40,7 +40,7 @@ test-full: setup ## what takes longer too: soak, kill -9 at random moments
 	$(BIN)/python -m pytest -q $(SPREAD)
 
 lint: setup ## style, types, and who may import whom
-	$(BIN)/ruff check .
+	$(BIN)/ruff check --no-cache .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports

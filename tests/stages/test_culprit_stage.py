@@ -9,8 +9,8 @@ import onnx
 import pytest
 from culprit_models import X
 from onnx import numpy_helper
+from stage_desk import Desk, QuietBench
 
-from desk import Desk, QuietBench
 from driftgate.core.records import Cell, DriftPayload, ExportPayload, StageRecord
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.culprit.stage import culprit

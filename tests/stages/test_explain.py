@@ -11,8 +11,8 @@ import pytest
 import sample_models
 import torch
 from sample_models import X
+from stage_desk import Desk
 
-from desk import Desk
 from driftgate.core.errors import StageFailure
 from driftgate.core.records import ExplainPayload, StageRecord
 from driftgate.core.verdicts import FailureKind

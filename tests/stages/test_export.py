@@ -9,8 +9,8 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from desk import Desk
 from sample_models import X
+from stage_desk import Desk
 
 from driftgate.core.errors import UsageError
 from driftgate.core.records import ExportPayload, Failure

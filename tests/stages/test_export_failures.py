@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 from sample_models import X
+from stage_desk import Desk
 
-from desk import Desk
 from driftgate.core.records import ExportPayload, FailureSummary
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.blame import attempt

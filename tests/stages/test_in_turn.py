@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from sample_models import X
+from stage_desk import Desk, QuietBench
 
-from desk import Desk, QuietBench
 from driftgate.core.errors import StageFailure
 from driftgate.core.records import LockEntry
 from driftgate.core.verdicts import FailureKind

@@ -1,7 +1,7 @@
 """The stage itself, on factories that return a module and nothing to feed it with."""
 
 import pytest
-from desk import Desk
+from stage_desk import Desk
 
 from driftgate.core.records import LockEntry
 from driftgate.stages.inputs.stage import inputs

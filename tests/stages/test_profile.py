@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 from sample_models import X
+from stage_desk import Desk
 
-from desk import Desk
 from driftgate.core.records import ProfilePayload
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.settings import LatencySettings, Settings
