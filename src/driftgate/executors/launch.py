@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +25,13 @@ _STARTS = 2
 _PAUSE_SECONDS = 0.005
 _MARK = "DRIFTGATE_POOL"
 _TAIL = 2_000
+_OF_THE_PARENT = re.compile(r"DRIFTGATE_(\w+_(URL|USER|PASSWORD|PASSWORD_FILE))")
+"""Databases and servers, with who we are there: only the parent talks to them, and models' code runs in the workers."""
+
+
+def for_workers(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the addresses and passwords that only the parent needs."""
+    return {name: value for name, value in environment.items() if not _OF_THE_PARENT.fullmatch(name)}
 
 
 class Launcher:
@@ -96,7 +105,7 @@ class Launcher:
                 stderr=log,
                 pass_fds=[end.fileno()],
                 start_new_session=True,  # Ctrl-C on the terminal is for the parent alone
-                env=os.environ | {_MARK: self._mark},
+                env=for_workers(os.environ) | {_MARK: self._mark},
             )
 
     # -- the server's life ---------------------------------------------------------------------------------------
