@@ -10,7 +10,16 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from driftgate.core.records import PAYLOADS, Artifact, Cell, CellResult, Failure, LockEntry, StageRecord
+from driftgate.core.records import (
+    PAYLOADS,
+    Artifact,
+    Cell,
+    CellResult,
+    ExplainPayload,
+    Failure,
+    LockEntry,
+    StageRecord,
+)
 from driftgate.core.verdicts import FailureKind, Verdict, verdict_of
 from driftgate.executors.local import LocalPool
 from driftgate.executors.task import Task, TaskEnd
@@ -59,7 +68,7 @@ class Recorder:
     agent: str
 
     def write(self, ended: Ended) -> StageRecord:
-        """The record goes to disk, then the event to the log, then the news to the watcher."""
+        """The record goes to disk, then its events to the log, then the news to the watcher."""
         cell, result, ends = ended.cell, ended.result, ended.ends
         record = StageRecord(
             run_id=self.store.run_id,
@@ -106,15 +115,36 @@ class Recorder:
         self.events.write(
             "verdict",
             level="info" if record.passed or record.verdict is Verdict.SKIPPED else "error",
-            model=record.model.slug,
-            cell=record.cell.name,
+            about=record.cell,
             verdict=record.verdict.value,
             kind=failure.kind.value if failure else None,
             message=failure.message if failure else None,
             duration_s=record.duration_s,
             cached=record.cached,
         )
+        self._tell_breaks(record)
         self.watcher.ended(record)
+
+    def _tell_breaks(self, record: StageRecord) -> None:
+        """One event for each place where dynamo broke the graph."""
+        if not isinstance(record.payload, ExplainPayload):
+            return
+        for found in record.payload.breaks:
+            self.events.write(
+                "break",
+                level="warning",
+                about=record.cell,
+                family=record.model.family,
+                kind=found.gb_id,
+                message=found.reason,
+                gb_type=found.gb_type,
+                file=found.file,
+                line=found.line,
+                function=found.function,
+                count=found.count,
+                fingerprint=found.fingerprint,
+                url=found.url,
+            )
 
 
 def validated(stage: str, result: CellResult) -> CellResult:
