@@ -8,7 +8,8 @@ from driftgate.core.errors import MachineryError, UsageError
 from driftgate.core.records import Cell, Plan
 from driftgate.machine.files import replacing, write_atomic
 from driftgate.machine.retention import prune_runs
-from driftgate.machine.store import RunStore, run_ids
+from driftgate.machine.runs import run_ids
+from driftgate.machine.store import RunStore
 
 
 def make_run(output, stamp):

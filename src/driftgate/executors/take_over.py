@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from driftgate.core.records import Cell
-from driftgate.executors.artifacts import safe_name
+from driftgate.machine.files import safe_name
 from driftgate.machine.store import RunStore
 
 
@@ -21,14 +21,14 @@ def take_over(origin: RunStore, store: RunStore, cell: Cell) -> bool:
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         _link_or_copy(source / file.name, folder / file.name)
-    store.write_record(record)
+    store.write_record(record.model_copy(update={"run_id": store.run_id}))
     return True
 
 
 def _is_plain(folder: Path, name: str) -> bool:
     """A file of the folder itself: a record may come from anywhere, and names what it likes."""
     path = folder / name
-    return safe_name(name) and ".." not in Path(name).parts and path.is_file() and not path.is_symlink()
+    return safe_name(name) and path.is_file() and not path.is_symlink()
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

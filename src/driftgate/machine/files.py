@@ -8,12 +8,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from driftgate.core.errors import MachineryError
 
 CHUNK = 1 << 20
+NAME_BYTES = 240
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
@@ -62,6 +63,20 @@ def sha256_of(path: Path) -> str:
         while chunk := stream.read(CHUNK):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def safe_name(name: str) -> bool:
+    """Whether a relative path may become part of a run: plain, printable, one way of writing it, no part that begins with a dot."""
+    path = PurePosixPath(name)
+    return (
+        bool(path.parts)
+        and path.as_posix() == name
+        and not path.is_absolute()
+        and not any(part.startswith(".") for part in path.parts)
+        and "\\" not in name
+        and name.isprintable()
+        and len(name.encode("utf-8", "surrogateescape")) <= NAME_BYTES
+    )
 
 
 def cache_root() -> Path:

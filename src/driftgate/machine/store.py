@@ -19,15 +19,28 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from driftgate.core.errors import DamagedRecordError, MachineryError, UsageError, did_you_mean
-from driftgate.core.records import Agent, Cell, Finding, Findings, Lock, Manifest, Plan, Record, StageRecord, cell_named
+from driftgate.core.records import (
+    Agent,
+    Cell,
+    Finding,
+    Findings,
+    Lock,
+    LockEntry,
+    Manifest,
+    Plan,
+    Record,
+    StageRecord,
+    cell_named,
+)
 from driftgate.core.records.upgrade import upgraded
 from driftgate.machine.files import write_atomic
+from driftgate.machine.runs import find_run
 
 R = TypeVar("R", bound=Record)
 
-_RUN_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SLUG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 MEND = "delete it and go on with `driftgate run --resume`"
+TAKE_AWAY = "take it away: it came from elsewhere"
 NO_RECORDS = frozenset({"inputs.meta"})
 META_BYTES = 1 << 20
 """The largest description of inputs that is read."""
@@ -38,6 +51,9 @@ class RunStore:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._models = root / "models"
+        self._known_id: str | None = None
+        self._pins: dict[str, LockEntry] | None = None
 
     # -- finding and creating ------------------------------------------------------------------------------------
 
@@ -56,23 +72,19 @@ class RunStore:
     @classmethod
     def find(cls, run: str, output: Path) -> RunStore:
         """The run that `run` means: a path, an id, a unique prefix of one, or `latest`."""
-        as_path = Path(run)
-        if _is_run(as_path):
-            return cls(as_path)
-        ids = run_ids(output)
-        if run == "latest":
-            return cls(output / _latest(ids, output))
-        matching = [run_id for run_id in ids if run_id.startswith(run)] if run else []
-        if len(matching) == 1:
-            return cls(output / matching[0])
-        if matching:
-            raise UsageError(f"{run!r} is the beginning of {len(matching)} runs in {output}", mend="add digits")
-        raise UsageError(f"no run {run[:200]!r} in {output}", mend=did_you_mean(run, [*ids, "latest"], most=5))
+        return cls(find_run(run, output))
 
     @property
     def run_id(self) -> str:
         """The run's id, as its plan says it; before there is a plan, the folder's name."""
-        return self.root.name
+        if self._known_id is None:
+            self._known_id = self._own_id()
+        return self._known_id
+
+    def _own_id(self) -> str:
+        if self.has("run.json"):
+            return self._read("run.json", Manifest).run_id
+        return self._read("plan.json", Plan).run_id if self.has("plan.json") else self.root.name
 
     # -- documents of the run ------------------------------------------------------------------------------------
 
@@ -81,11 +93,14 @@ class RunStore:
         self._write("plan.json", plan)
 
     def plan(self) -> Plan:
-        """The scheduled cells."""
-        return self._read("plan.json", Plan)
+        """The scheduled cells. Raises MachineryError for the plan of another run."""
+        plan = self._read("plan.json", Plan)
+        self._refuse_another_run(self.root / "plan.json", plan.run_id)
+        return plan
 
     def write_lock(self, lock: Lock) -> None:
         """Write `models.lock.json`."""
+        self._pins = None
         self._write("models.lock.json", lock)
 
     def lock(self) -> Lock:
@@ -105,8 +120,10 @@ class RunStore:
         self._write("findings.json", findings)
 
     def findings(self) -> Findings:
-        """What the gate found."""
-        return self._read("findings.json", Findings)
+        """What the gate found. Raises MachineryError for the findings of another run."""
+        findings = self._read("findings.json", Findings)
+        self._refuse_another_run(self.root / "findings.json", findings.run_id)
+        return findings
 
     def finding(self, name: str, *, where: str | None = None) -> Finding:
         """The finding whose id is, or begins with, `name`; `where` is what named it. Raises UsageError for none or several."""
@@ -137,6 +154,10 @@ class RunStore:
         """The event log of an agent."""
         return self.root / "agents" / f"{agent}.events.jsonl"
 
+    def event_logs(self) -> tuple[Path, ...]:
+        """The event logs of all agents."""
+        return tuple(sorted((self.root / "agents").glob("*.events.jsonl")))
+
     def write_text(self, name: str, text: str) -> Path:
         """Write a document that is no record (`summary.md`, `junit.xml`, a page of the report)."""
         path = self.root / name
@@ -149,7 +170,7 @@ class RunStore:
         """`models/SLUG`; refuses a name that is no slug."""
         if not _SLUG.fullmatch(slug):
             raise UsageError(f"{slug[:80]!r} is not a model of this run")
-        return self.root / "models" / slug
+        return self._models / slug
 
     def record_path(self, cell: Cell) -> Path:
         """Where the cell's record lies."""
@@ -186,23 +207,48 @@ class RunStore:
         write_atomic(self.record_path(record.cell), record.to_json())
 
     def record(self, cell: Cell) -> StageRecord | None:
-        """The record of a cell, or None if there is none yet. A record that does not validate is an error."""
+        """The record of a cell, or None if there is none yet. Raises DamagedRecordError for one that does not validate, MachineryError
+        for one that is of another run, cell or model."""
         path = self.record_path(cell)
-        if not path.is_file():
-            return None
-        record = read_record(path, StageRecord)
-        if record.cell != cell:
-            raise MachineryError(f"{path} is the record of {record.cell}, not of {cell}")
-        return record
+        return self._record_at(path, cell) if path.is_file() else None
 
     def records(self) -> Iterator[StageRecord]:
-        """All records there are, model by model, read one at a time."""
-        for folder in sorted((self.root / "models").glob("*")):
+        """All records there are, model by model, read one at a time. Raises what `record` raises."""
+        for cell, path in self.recorded():
+            yield self._record_at(path, cell)
+
+    def recorded(self) -> Iterator[tuple[Cell, Path]]:
+        """The cells that have a record, and where it lies; nothing is read."""
+        for folder in sorted(self._models.glob("*")):
             for path in sorted(folder.glob("*.json")):
-                if path.stem not in NO_RECORDS and cell_named(folder.name, path.stem):
-                    yield read_record(path, StageRecord)
+                cell = cell_named(folder.name, path.stem)
+                if cell is not None and path.stem not in NO_RECORDS:
+                    yield cell, path
 
     # -- reading and writing -------------------------------------------------------------------------------------
+
+    def _record_at(self, path: Path, cell: Cell) -> StageRecord:
+        record = read_record(path, StageRecord)
+        if record.cell != cell:
+            raise MachineryError(f"{path} is the record of {record.cell}, not of {cell}; {TAKE_AWAY}")
+        self._refuse_another_run(path, record.run_id)
+        pin, model = self._pinned().get(cell.model), record.model
+        if pin is not None and (
+            model.ref != pin.ref or (model.revision and pin.revision not in (None, model.revision))
+        ):
+            told = f"{model.ref} at {model.revision or 'no revision'}"
+            pinned = f"{pin.ref} at {pin.revision or 'no revision'}"
+            raise MachineryError(f"{path} is about {told}, but models.lock.json has {pinned}; {TAKE_AWAY}")
+        return record
+
+    def _pinned(self) -> dict[str, LockEntry]:
+        if self._pins is None:
+            self._pins = {e.slug: e for e in self.lock().models} if self.has("models.lock.json") else {}
+        return self._pins
+
+    def _refuse_another_run(self, path: Path, run_id: str) -> None:
+        if run_id != self.run_id:
+            raise MachineryError(f"{path} is of run {run_id}, not of {self.run_id}; {TAKE_AWAY}")
 
     def _write(self, name: str, record: Record) -> None:
         write_atomic(self.root / name, record.to_json())
@@ -224,21 +270,3 @@ def read_record(path: Path, kind: type[R]) -> R:
         raise DamagedRecordError(f"{path} is not a valid {kind.__name__}: {place}: {first['msg']}; {MEND}") from error
     except OSError as error:
         raise MachineryError(f"cannot read {path}: {error.strerror or error}") from error
-
-
-def run_ids(output: Path) -> list[str]:
-    """The runs in a folder, oldest first."""
-    if not output.is_dir():
-        return []
-    return sorted(path.name for path in output.iterdir() if _RUN_ID.fullmatch(path.name) and _is_run(path))
-
-
-def _is_run(folder: Path) -> bool:
-    """A run has a manifest from its first moment on; one that was merged from agents may have only a plan."""
-    return (folder / "run.json").is_file() or (folder / "plan.json").is_file()
-
-
-def _latest(ids: list[str], output: Path) -> str:
-    if not ids:
-        raise UsageError(f"there is no run in {output}", mend="make one with `driftgate run`, or give its --output")
-    return ids[-1]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
+
+from pydantic_core import from_json
 
 from driftgate.core.errors import DamagedRecordError, UsageError
 from driftgate.core.records.base import SCHEMA_VERSION, Record
@@ -16,8 +17,8 @@ UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
 def upgraded(raw: bytes, kind: type[Record], name: str) -> dict[str, Any]:
     """The document as today's version. A newer version is a UsageError: this Driftgate is too old for it."""
     try:
-        document: Any = json.loads(raw)
-    except (ValueError, RecursionError) as error:
+        document: Any = from_json(raw)
+    except ValueError as error:
         raise DamagedRecordError(f"{name} is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise DamagedRecordError(f"{name} is not a JSON object")

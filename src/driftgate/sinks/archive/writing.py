@@ -1,0 +1,99 @@
+"""Writing an archive: a first pass measures and hashes every file, the second one packs them behind the manifest."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from driftgate.core.errors import MachineryError
+from driftgate.core.records import ArchivedFile, ArchiveManifest
+from driftgate.machine.files import CHUNK, reason_of, replacing
+from driftgate.sinks.archive.tar import END, header, padding
+from driftgate.sinks.archive.veil import Veil
+
+MANIFEST = "archive.json"
+LEVEL = 6
+TEXTS = frozenset(
+    (".json", ".jsonl", ".log", ".md", ".xml", ".html", ".css", ".svg", ".yaml", ".py", ".prom", ".txt", ".csv")
+)
+"""Files in which a secret is blackened; another file that holds one does not go in at all."""
+
+
+def measured(path: Path, name: str, secrets: Iterable[str]) -> ArchivedFile | None:
+    """The file as an archive would hold it; None for one that is no text and holds a secret. Raises MachineryError."""
+    veil, digest, size = Veil(secrets), hashlib.sha256(), 0
+    if path.suffix not in TEXTS and _holds_a_secret(path, veil):
+        return None
+    for chunk in _content(path, veil):
+        digest.update(chunk)
+        size += len(chunk)
+    return ArchivedFile(name=name, bytes=size, sha256=digest.hexdigest(), hidden=veil.hidden)
+
+
+def write_archive(target: Path, root: Path, manifest: ArchiveManifest, secrets: Iterable[str]) -> int:
+    """Pack the manifest's files from `root` into `target`, whole or not at all; the bytes that it takes.
+
+    Raises MachineryError for a file that is no longer what the manifest says, and for a disk that refuses.
+    """
+    about, secrets = manifest.to_json().encode(), tuple(secrets)
+    with (
+        replacing(target) as raw,
+        gzip.GzipFile(filename="", mode="wb", fileobj=raw, compresslevel=LEVEL, mtime=0) as packed,
+    ):
+        for chunk in _member(f"{manifest.run_id}/{MANIFEST}", len(about), (about,)):
+            packed.write(chunk)
+        for file in manifest.files:
+            for chunk in _member(f"{manifest.run_id}/{file.name}", file.bytes, _as_measured(root, file, secrets)):
+                packed.write(chunk)
+        packed.write(END)
+    return target.stat().st_size
+
+
+def _member(name: str, size: int, content: Iterable[bytes]) -> Iterator[bytes]:
+    yield header(name, size)
+    yield from content
+    yield padding(size)
+
+
+def _as_measured(root: Path, file: ArchivedFile, secrets: Iterable[str]) -> Iterator[bytes]:
+    digest, size = hashlib.sha256(), 0
+    for chunk in _content(root / file.name, Veil(secrets)):
+        digest.update(chunk)
+        size += len(chunk)
+        if size > file.bytes:
+            break
+        yield chunk
+    if (size, digest.hexdigest()) != (file.bytes, file.sha256):
+        raise MachineryError(f"{root / file.name} changed while it was archived; archive again when nothing is at work")
+
+
+def _holds_a_secret(path: Path, veil: Veil) -> bool:
+    with _opened(path) as stream:
+        if path.suffix != ".gz":
+            return veil.is_in(stream)
+        with gzip.GzipFile(fileobj=stream) as packed:
+            return veil.is_in(packed)  # type: ignore[arg-type]  # it reads like any binary stream
+
+
+def _content(path: Path, veil: Veil) -> Iterator[bytes]:
+    with _opened(path) as stream:
+        if path.suffix in TEXTS:
+            yield from veil.over(stream)
+            return
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
+            yield stream
+    except (OSError, EOFError) as error:
+        reason = reason_of(error) if isinstance(error, OSError) else "it ends in the middle"
+        raise MachineryError(f"cannot read {path}: {reason}") from error
