@@ -3,11 +3,13 @@
 import json
 
 import pytest
+from rich.cells import cell_len
 
 from driftgate.cli import run_command
 from driftgate.core.records import Cell, Failure
 from driftgate.core.verdicts import FailureKind, verdict_of
 from driftgate.testing.breaks import give_breaks, graph_break
+from driftgate.testing.findings import finding, findings
 from driftgate.testing.runs import Story, synthetic_agent, synthetic_run
 
 STAYS, GOES, COMES = (graph_break(f"if mask[{index}]:", function=f"part_{index}") for index in range(3))
@@ -51,7 +53,7 @@ def runs(tmp_path_factory):
 def test_what_the_runs_were_made_with_stands_at_the_top(runs, capfd):
     before, after = runs
     _, out, err = call(capfd, "compare", before.root, after.root)
-    head, first, second, *_ = out.splitlines()
+    head, _, first, second, *_ = out.splitlines()
     assert f"{before.run_id} → {after.run_id}" in head
     assert first.strip() == "torch 2.12.0 → 2.13.0"
     assert second.strip() == "explain.second_shape True → False"
@@ -61,13 +63,14 @@ def test_what_the_runs_were_made_with_stands_at_the_top(runs, capfd):
 def test_what_got_worse_is_told_over_the_fleet_and_per_model_and_ends_1(runs, capfd):
     code, out, _ = call(capfd, "compare", *(run.root for run in runs))
     assert code == 1
-    assert "4 worse, 2 better, 0 otherwise different, in 24 cells" in out
+    assert max(map(cell_len, out.splitlines())) <= 80
+    assert "4 worse, 2 better, 0 otherwise different, in 24 cells" in " ".join(out.split())
     assert "✗ appeared in 2 models: GB0170 Data-dependent branching" in out
     assert "    if mask[2]:" in out
     assert "✓ gone in 2 models" in out
     assert "✗ lost in acme--tiny-bert-0000: export: dynamo → failed (unsupported_op)" in out
     assert "    No ONNX function found for aten.bincount\n" in out
-    assert "✗ broke in acme--tiny-bert-0000: drift.ort-cpu: passed → failed (out_of_tolerance)" in out
+    assert "✗ broke in acme--tiny-bert-0000: drift.ort-cpu: passed → failed\n    (out_of_tolerance)\n" in out
     assert "1 appeared, 1 gone" in out
 
 
@@ -82,7 +85,7 @@ def test_the_other_way_round_it_got_better_and_worse(runs, capfd):
 def test_a_run_is_like_itself(runs, capfd):
     code, out, _ = call(capfd, "compare", runs[0].root, runs[0].root)
     assert code == 0
-    assert "0 worse, 0 better, 0 otherwise different" in out
+    assert "0 worse, 0 better, 0 otherwise different" in " ".join(out.split())
     assert "the same packages, machine and settings" in out
 
 
@@ -126,7 +129,10 @@ def test_models_with_other_bytes_are_named(tmp_path, capfd):
     before, after = made(tmp_path), made(tmp_path)
     lock = after.lock()
     changed = lock.models[0].model_copy(update={"revision": "f" * 40})
+    records = [one for one in after.records() if one.model.slug == changed.slug]
     after.write_lock(lock.model_copy(update={"models": (changed, *lock.models[1:])}))
+    for record in records:
+        after.write_record(record.model_copy(update={"model": changed.identity()}))
     _, out, _ = call(capfd, "compare", before.root, after.root)
     assert "1 model at another revision: acme--tiny-bert-0000" in out
 
@@ -159,3 +165,49 @@ def test_a_damaged_run_is_exit_3_and_one_line(tmp_path, capfd):
     assert code == 3
     assert "explain.json" in err
     assert len(err.splitlines()) == 1
+
+
+def slower(store, factor=1.5):
+    """Let the first model take longer with ONNX Runtime."""
+    record = store.record(Cell(model=store.lock().models[0].slug, stage="infer", target="ort-cpu"))
+    latency = record.payload.latency.model_copy(update={"p50": record.payload.latency.p50 * factor})
+    store.write_record(record.model_copy(update={"payload": record.payload.model_copy(update={"latency": latency})}))
+    return store
+
+
+def test_a_slower_cell_is_shown_and_fails_nothing_until_launching_anew_confirms_it(tmp_path, capfd):
+    before, after = made(tmp_path, models=2), slower(made(tmp_path, models=2))
+    code, out, _ = call(capfd, "compare", before.root, after.root)
+    assert code == 0
+    assert "· slower in acme--tiny-bert-0000: infer.ort-cpu: p50" in out
+    assert "in 1 cell, from one launch a side: none of them confirmed" in " ".join(out.split())
+
+    slow = finding("latency", "acme--tiny-bert-0000", "infer", target="ort-cpu", confirmed=True, sentence="50 % slower")
+    after.write_findings(findings(slow, run_id=after.run_id, baseline=before.run_id))
+    code, out, _ = call(capfd, "compare", before.root, after.root)
+    assert code == 1
+    assert "✗ slower in acme--tiny-bert-0000" in out
+    assert "    50 % slower" in out
+    assert call(capfd, "compare", after.root, before.root)[0] == 0, "confirmed against that run alone"
+
+
+def test_times_of_unlike_machines_are_not_compared_and_that_is_said(tmp_path, capfd):
+    before, after = made(tmp_path, models=2), slower(made(tmp_path, models=2), 9)
+    (agent,) = after.agents()
+    after.write_agent(agent.model_copy(update={"cpu": "Another CPU", "environment": {"OMP_NUM_THREADS": "2"}}))
+    code, out, _ = call(capfd, "compare", before.root, after.root)
+    assert code == 0
+    assert "latency of 6 cells not compared: the machines differ (cpu, $OMP_NUM_THREADS)" in " ".join(out.split())
+    assert "slower" not in out
+    told = json.loads(call(capfd, "compare", before.root, after.root, "--format", "json")[1])
+    assert told["sections"]["latency"] == []
+    assert told["timing"] == {
+        "compared": 0, "unlike_machines": 6, "machines_differ_in": ["cpu", "$OMP_NUM_THREADS"], "median_ratio": {},
+    }  # fmt: skip
+
+
+def test_where_the_page_goes_is_asked_of_a_page_alone(runs, tmp_path, capfd):
+    code, out, err = call(capfd, "compare", *(run.root for run in runs), "--to", tmp_path / "page")
+    assert (code, out) == (2, "")
+    assert "--to is for --format html alone" in err
+    assert not (tmp_path / "page").exists()

@@ -11,6 +11,7 @@ from driftgate.core.comparison import (
     fold,
     verdict_differences,
 )
+from driftgate.core.number_changes import drift_differences, latency_differences
 from driftgate.core.records import Cell, Failure, Fullgraph, SecondShape
 from driftgate.core.verdicts import FailureKind, verdict_of
 from driftgate.testing.breaks import explained, graph_break
@@ -162,3 +163,67 @@ def test_what_two_models_share_is_one_line_with_bad_news_first(record):
     ]
     folds = fold(found)
     assert [(one.first.what, len(one.models)) for one in folds] == [("appeared", 2), ("gone", 2)]
+
+
+def with_drift(record, value):
+    """The drift record of the first model, this far off in its worst output."""
+    payload = record("drift", target="ort-cpu").payload
+    first, *rest = payload.tensors
+    tensors = (first.model_copy(update={"max_abs": value}), *(one.model_copy(update={"max_abs": 1e-9}) for one in rest))
+    return record("drift", target="ort-cpu", payload=payload.model_copy(update={"tensors": tensors}))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        (2e-7, 4e-6, [("grew", "worse")]),
+        (4e-6, 2e-7, [("shrank", "better")]),
+        (2e-6, 1e-5, []),
+        (0.0, 9e-7, []),
+        (0.0, 2e-6, [("grew", "worse")]),
+        (None, 1e-5, [("grew", "worse")]),
+    ],
+)
+def test_a_drift_is_worse_where_it_is_ten_times_what_it_was_and_large_enough_to_count(record, before, after, expected):
+    assert told(drift_differences(Pair(with_drift(record, before), with_drift(record, after)))) == expected
+
+
+def test_a_drift_that_grew_says_both_numbers_the_output_and_what_is_allowed(record):
+    (one,) = drift_differences(Pair(with_drift(record, 2e-7), with_drift(record, 4e-6)))
+    assert one.subject == "drift.ort-cpu: 2e-07 → 4e-06"
+    assert one.lines == ("output last_hidden_state, allowed 0.0001 + 0.001·|value|",)
+
+
+def test_a_drift_that_left_its_tolerance_is_told_as_a_verdict_alone(record):
+    after = record("drift", FailureKind.OUT_OF_TOLERANCE, target="ort-cpu", payload=with_drift(record, 1.0).payload)
+    pair = Pair(with_drift(record, 2e-7), after)
+    assert told(drift_differences(pair)) == []
+    assert told(verdict_differences(pair)) == [("broke", "worse")]
+
+
+def with_p50(record, seconds, **changes):
+    payload = record("infer", target="ort-cpu").payload
+    latency = payload.latency.model_copy(update={"p50": seconds})
+    return record("infer", target="ort-cpu", payload=payload.model_copy(update={"latency": latency}), **changes)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "expected"), [(1.4, [("slower", "other")]), (0.5, [("faster", "other")]), (1.05, []), (0.95, [])]
+)
+def test_one_launch_a_side_is_never_a_regression(record, ratio, expected):
+    pair = Pair(with_p50(record, 1e-3), with_p50(record, ratio * 1e-3))
+    assert told(latency_differences(pair)) == expected
+
+
+def test_a_slowdown_that_the_gate_confirmed_is_worse_however_small(record):
+    pair = Pair(with_p50(record, 1e-3), with_p50(record, 1.05e-3), confirmed="5 % slower, 14 launches against 14")
+    (one,) = latency_differences(pair)
+    assert (one.what, one.sense, one.lines) == ("slower", Sense.WORSE, ("5 % slower, 14 launches against 14",))
+    assert one.subject == "infer.ort-cpu: p50 1 ms → 1.05 ms (×1.05)"
+
+
+def test_times_of_unlike_machines_or_from_the_cache_are_not_compared(record):
+    now = with_p50(record, 5e-3)
+    assert told(latency_differences(Pair(with_p50(record, 1e-3), now, alike=False))) == []
+    assert told(latency_differences(Pair(with_p50(record, 1e-3), with_p50(record, 5e-3, cached=True)))) == []
+    assert told(latency_differences(Pair(with_p50(record, 0.0), now))) == []

@@ -1,12 +1,15 @@
 """What a drift says beyond its numbers reaches the report: notes, labels, the row that applied, float64."""
 
+import io
+
 import pytest
 from pages import read
+from rich.console import Console
 
 from driftgate.core.labels import roll_up
 from driftgate.core.records import Disagreement, DriftPayload, Judged, Labelled, Ulps
 from driftgate.steps.report import build_report
-from driftgate.steps.summary import summary_markdown
+from driftgate.steps.summary import print_summary
 from driftgate.testing.runs import Story, synthetic_run
 
 LABELLED = Labelled(
@@ -61,18 +64,24 @@ def test_a_models_page_shows_both_sides_against_labels_and_where_they_disagree(s
     assert "against labels" not in page_of(store, 2).text
 
 
+def in_the_terminal(store):
+    console = Console(file=io.StringIO(), width=80)
+    print_summary(store, console)
+    return console.file.getvalue()
+
+
 def test_the_fleet_is_added_up_per_target_in_report_and_summary(store):
     index = " ".join(read(store.root / "report" / "index.html").text.split())
     assert "Against labels" in index
     for told in ("14 → 12", "4 → 4", "2 → 4"):
         assert told in index
-    assert "Right by label: the reference 14 of 20; ort-cpu 12 (18 agree)" in summary_markdown(store)
+    assert "Right by label: the reference 14 of 20; ort-cpu 12 (18 agree)" in in_the_terminal(store)
 
 
 def test_a_run_without_labels_does_not_speak_of_them(tmp_path):
     store = synthetic_run(tmp_path / "outputs", models=1, stories=(Story.CLEAN,))
     assert "Against labels" not in build_report(store).read_text()
-    assert "label" not in summary_markdown(store)
+    assert "by label" not in in_the_terminal(store)
 
 
 def test_targets_are_added_up_apart():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from pages import read
+from rich.console import Console
 
 from driftgate.core.gate_settings import GateSettings
 from driftgate.core.records import Cell, Finding, Findings, Severity
@@ -21,7 +24,9 @@ from driftgate.machine.gate_settings import load_gate_settings
 from driftgate.machine.store import RunStore
 from driftgate.steps.against import Against, headline
 from driftgate.steps.gate import exit_code, gate
+from driftgate.steps.report import build_report
 from driftgate.steps.slower import confirmed, night_of, procedure_of
+from driftgate.steps.summary import print_summary
 from driftgate.testing.nights import Plant, breaking_at, failing, next_night, slower
 from driftgate.testing.run_payloads import BREAKS
 from driftgate.testing.runs import Story, synthetic_run
@@ -40,6 +45,11 @@ PLANTED: Mapping[Cell, Plant] = {
     DRIFT: failing(FailureKind.OUT_OF_TOLERANCE, "logits is beyond its tolerance", with_payload=True),
     INFER: slower(1.3),
 }
+
+
+PLANTED_WORDS = (
+    "breaks at a new place", "export of zoo--m2 is lost", "is not any more", "slower (95 % interval",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -80,12 +90,42 @@ class SameMachine:
     def in_turn(self, series: int, count: int) -> tuple[list[float], list[float]]:
         return list(self._before[series] * np.exp(self._draw.normal(0, 0.02, count))), self.current(series, count)
 
+    def separated(self, series: int) -> bool:
+        return True
+
 
 def _slowdowns(store: RunStore) -> list[Finding]:
     night = night_of(store, against(store))
     machine = SameMachine(np.median(night.window, axis=1), night.tonight)
     _, outcomes = judge_night(night.window, night.tonight, machine, procedure_of(GateSettings().latency))
     return list(confirmed(store, night, outcomes, separated=True))
+
+
+def _everywhere(store: RunStore) -> dict[str, tuple[str, str]]:
+    """Cell → words of its finding and the rule, as findings.json has them; fails where terminal, JUnit, summary or report have others."""
+    build_report(store)
+    terminal = io.StringIO()
+    print_summary(store, Console(file=terminal, width=80))
+    index = " ".join(read(store.root / "report" / "index.html").text.split())
+    summary = (store.root / "summary.md").read_text()
+    _, *lines = terminal.getvalue().splitlines()
+    on_screen = " ".join(" ".join(lines).split())
+    found = {}
+    for one in store.findings().findings:
+        words = next(words for words in PLANTED_WORDS if words in one.sentence)
+        assert all(words in text for text in (index, summary, on_screen))
+        found[f"{one.model}/{_cell(one).name}"] = words, one.rule
+    cases = ET.parse(store.root / "junit.xml").getroot().iter("testcase")
+    failed = {f"{case.get('classname')}/{case.get('name')}" for case in cases if case.find("failure") is not None}
+    assert failed == set(found)
+    assert index.count("Repeat") == len(read(store.root / "report" / "index.html").all("h3")) == len(found)
+    assert sum(line.startswith("✗ ") for line in lines) == summary.count("\n- ") == len(found)
+    return found
+
+
+def _cell(finding: Finding) -> Cell:
+    assert finding.stage is not None
+    return Cell(model=finding.model or "", stage=finding.stage, target=finding.target, variant=finding.variant)
 
 
 def test_four_plants_are_four_findings_and_the_same_night_again_is_none(first: RunStore) -> None:
@@ -103,9 +143,12 @@ def test_four_plants_are_four_findings_and_the_same_night_again_is_none(first: R
         ("new_break", "zoo--m1", "error"),
     ]
     assert exit_code(findings) == 1
-    cases = ET.parse(bad.root / "junit.xml").getroot().iter("testcase")
-    failed = sorted(f"{case.get('classname')}/{case.get('name')}" for case in cases if case.find("failure") is not None)
-    assert len(failed) == 4
+    assert _everywhere(bad) == {
+        "zoo--m1/explain": ("breaks at a new place", "new_break"),
+        "zoo--m2/export": ("export of zoo--m2 is lost", "export_lost"),
+        "zoo--m3/drift.ort-cpu": ("is not any more", "drift_beyond_tolerance"),
+        "zoo--m4/infer.ort-cpu": ("slower (95 % interval", "latency"),
+    }
     (slow,) = [one for one in findings.findings if one.rule == "latency"]
     assert slow.confirmed
     assert slow.evidence["ratio"] == pytest.approx(1.3, abs=0.04)
@@ -115,6 +158,7 @@ def test_four_plants_are_four_findings_and_the_same_night_again_is_none(first: R
     import_run(_database(bad), bad)
     again = next_night(first, day=14, plant=PLANTED)
     assert told(judge(again, bad.run_id)) == []
+    assert _everywhere(again) == {}
 
 
 def test_a_failure_that_was_there_before_is_known_and_says_so(first: RunStore) -> None:

@@ -8,7 +8,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from driftgate.steps.compare import compare
 from driftgate.steps.report import build_report
+from driftgate.steps.report.comparison import build_comparison
+from driftgate.testing.findings import broke, drifted, findings
 from driftgate.testing.runs import Story, synthetic_run
 
 POLICY = "sandbox allow-same-origin; default-src 'none'; img-src 'self'; style-src 'self';"
@@ -22,6 +25,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PHONE, DESK = 390, 1280
+CHANGES = ("onnxruntime 1.30.0 → 1.31.1",)
 MEND = "no chromium here: `apt-get install chromium`"
 
 
@@ -52,11 +56,18 @@ def report(tmp_path_factory):
     """The report of a dozen models on loopback; the address of its folder and the models' pages."""
     names = ["hf:acme/" + "a-very-long-name-" * 8]
     store = synthetic_run(tmp_path_factory.mktemp("run"), names=names, stories=tuple(Story), expected=(Story.DRIFT,))
+    some = [
+        drifted(entry.slug, owner="runtime", variant=str(index)) for entry in store.lock().models for index in (1, 2)
+    ]
+    store.write_findings(findings(*some, broke(store.lock().models[0].slug), changes=CHANGES, run_id=store.run_id))
     build_report(store)
+    other = synthetic_run(tmp_path_factory.mktemp("run"), names=names, stories=(Story.CLEAN,), seed=1)
+    build_comparison(compare(other, store), other, store)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(JenkinsLike, directory=store.root))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     pages = ["index.html", "findings.html", "breaks.html", "exports.html", "provenance.html"]
+    pages += [f"../compare/{other.run_id}/index.html"]
     pages += [f"models/{entry.slug}.html" for entry in store.lock().models]
     yield f"http://127.0.0.1:{server.server_port}/report/", pages
     server.shutdown()

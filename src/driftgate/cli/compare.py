@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from driftgate.cli import options
-from driftgate.cli.differences import MOST, heading, names, print_differences
-from driftgate.core.errors import ExitCode, one_line
+from driftgate.cli.differences import MOST, heading, names, print_differences, say
+from driftgate.core.errors import ExitCode, UsageError, one_line
 from driftgate.core.text import plural
 
 if TYPE_CHECKING:
+    from driftgate.machine.store import RunStore
     from driftgate.steps.compare import Changed, Comparison
 
 
@@ -22,29 +23,49 @@ if TYPE_CHECKING:
 @click.argument("run_a")
 @click.argument("run_b")
 @options.output
-@options.formats
-def compare(run_a: str, run_b: str, output: Path, form: str) -> int:
+@click.option(
+    "--format", "form", type=click.Choice(["table", "json", "markdown", "html"]), default="table", help="How to print."
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Where the page of --format html goes (default: compare/RUN_A in RUN_B).",
+)
+def compare(run_a: str, run_b: str, output: Path, form: str, to: Path | None) -> int:
     """Compare two runs, the older one first: RUN is a path, an id, a unique prefix, or `latest`. Ends 1 if something got worse."""
     from driftgate.core.comparison import Sense
     from driftgate.machine.store import RunStore
     from driftgate.steps.compare import compare as compare_runs
 
-    made = compare_runs(RunStore.find(run_a, output), RunStore.find(run_b, output))
+    if to is not None and form != "html":
+        raise UsageError("--to is for --format html alone", mend="add --format html, or redirect the output")
+    before, after = RunStore.find(run_a, output), RunStore.find(run_b, output)
+    made = compare_runs(before, after)
     if form == "json":
         click.echo(json.dumps(made.to_dict(), indent=1))
+    elif form == "html":
+        click.echo(_page(made, before, after, to))
     else:
         _print(made, markdown=form == "markdown")
     return ExitCode.REGRESSIONS if made.number(Sense.WORSE) else ExitCode.FINE
 
 
-def _print(made: Comparison, *, markdown: bool) -> None:
-    from driftgate.core.comparison import SECTIONS, Sense
+def _page(made: Comparison, before: RunStore, after: RunStore, to: Path | None) -> Path:
+    from driftgate.steps.report.comparison import build_comparison
 
-    worse, better, other = (made.number(sense) for sense in Sense)
-    said = f"{worse:,} worse, {better:,} better, {other:,} otherwise different, in {plural(made.compared, 'cell')}"
-    heading(f"{made.before} → {made.after}: {said}", markdown=markdown)
+    return build_comparison(made, before, after, to)
+
+
+def _print(made: Comparison, *, markdown: bool) -> None:
+    from driftgate.core.sections import SECTIONS
+
+    heading(f"{made.before} → {made.after}: {made.tally()}", markdown=markdown)
     for line in _about(made):
-        click.echo(f"- {line}" if markdown else f"  {line}")
+        if markdown:
+            click.echo(f"- {line}")
+        else:
+            say(line, "  ")
     for section in SECTIONS:
         if made.found[section.name]:
             print_differences(section.title, made.found[section.name], markdown=markdown)
@@ -65,6 +86,7 @@ def _about(made: Comparison) -> Iterator[str]:
             yield f"{plural(len(slugs), 'model')} in {run} alone: {names(slugs)}"
     for cell, number in made.unmatched.items():
         yield f"{cell} of {plural(number, 'model')} not compared: one of the runs has no record of it"
+    yield from made.timing.sentences(made.found["latency"])
 
 
 def _revisions(changed: Sequence[Changed]) -> str:

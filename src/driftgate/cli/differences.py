@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Sequence
 
 import click
 
+from driftgate.cli.columns import width
 from driftgate.cli.show import print_rows
 from driftgate.core.comparison import Difference, Fold, Sense, fold
 from driftgate.core.errors import one_line
@@ -19,7 +21,7 @@ _SIGNS = {Sense.WORSE: "✗", Sense.BETTER: "✓", Sense.OTHER: "·"}
 
 def heading(text: str, *, markdown: bool, level: int = 2) -> None:
     """A line over a table or a list."""
-    click.echo(f"{'#' * level} {text}\n" if markdown else click.style(text, bold=True))
+    click.echo(f"{'#' * level} {text}\n" if markdown else click.style(click.wrap_text(text, width()), bold=True))
 
 
 def print_differences(title: str, found: Sequence[Difference], *, markdown: bool) -> None:
@@ -36,7 +38,7 @@ def print_differences(title: str, found: Sequence[Difference], *, markdown: bool
     by_model: dict[str, list[Difference]] = {}
     for difference in found:
         by_model.setdefault(difference.cell.model, []).append(difference)
-    if len(by_model) > 1:
+    if 1 < len(by_model) < len(found) and len(folds) < len(found):
         click.echo()
         rows = sorted((_of_model(slug, own) for slug, own in by_model.items()), key=lambda row: row[0] != "✗")
         print_rows(("", "model", "what"), rows[:MOST], markdown=markdown)
@@ -47,9 +49,15 @@ def _print_fold(one: Fold) -> None:
     first = one.first
     several = len(one.models) > 1
     who = plural(len(one.models), "model") if several else one.models[0]
-    click.echo(f"{_SIGNS[first.sense]} {first.what} in {who}: {one_line(first.subject)}")
+    say(f"{_SIGNS[first.sense]} {first.what} in {who}: {one_line(first.subject)}", "")
     for line in (*first.lines, *([names(one.models)] if several else ())):
-        click.echo(f"    {one_line(line)}")
+        say(one_line(line), "    ")
+
+
+def say(text: str, indent: str = "") -> None:
+    """Folded to the terminal's columns; what goes on stands further in."""
+    after = indent or "    "
+    click.echo(textwrap.fill(text, width(), initial_indent=indent, subsequent_indent=after, break_on_hyphens=False))
 
 
 def _row(one: Fold) -> tuple[str, str, str, str]:

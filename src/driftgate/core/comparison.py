@@ -1,6 +1,6 @@
 """Two runs side by side, cell by cell: what is worse, what is better, what is merely different.
 
-A section is one function from a pair of records to differences; `SECTIONS` is the whole list, in the order in which they are shown.
+A section is one function from a pair of records to differences (`core/sections.py` has the list).
 What two models share (a break that appeared in both) has one `key` and is folded into one line for the fleet.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from driftgate.core.break_changes import BreakChange, Change, changes
 from driftgate.core.break_words import reason_name, where
 from driftgate.core.records import Cell, ExplainPayload, ExportPayload, StageRecord
-from driftgate.core.verdicts import KIND_FACTS, FailureKind
+from driftgate.core.verdicts import FailureKind, not_the_models
 
 MESSAGE = 160
 
@@ -29,10 +29,13 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True)
 class Pair:
-    """The records of one cell in the two runs."""
+    """The records of one cell in the two runs. `alike` tells whether their machines are, so that times may be compared; `confirmed` is the
+    sentence by which the gate confirmed that the later run is slower than this very one, by launching both anew."""
 
     before: StageRecord
     after: StageRecord
+    alike: bool = True
+    confirmed: str | None = None
 
     @property
     def cell(self) -> Cell:
@@ -43,7 +46,8 @@ class Pair:
 @dataclass(frozen=True)
 class Difference:
     """One thing that is not as it was in one cell. `what` happened to `subject` (appeared, lost, …), `lines` say more of it;
-    `key` is what the same difference in another model has in common with it; `detail` is what JSON says beside."""
+    `key` is what the same difference in another model has in common with it; `detail` is what JSON says beside; the more
+    `weight`, the further up among its like."""
 
     what: str
     sense: Sense
@@ -52,6 +56,7 @@ class Difference:
     lines: tuple[str, ...] = ()
     key: tuple[str, ...] = ()
     detail: dict[str, Any] = field(default_factory=dict)
+    weight: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -208,14 +213,6 @@ def _of_the_model(pair: Pair, what: str, sense: Sense, subject: str, was: str, n
     return Difference(what, sense, text, pair.cell, key=(what, text), detail={"before": was, "after": now})
 
 
-SECTIONS = (
-    Section("verdicts", "Verdicts", verdict_differences),
-    Section("exports", "Exports", export_differences),
-    Section("breaks", "Graph breaks", break_differences),
-    Section("compile", "Whole graphs", compile_differences),
-)
-
-
 def fold(differences: Iterable[Difference]) -> list[Fold]:
     """One line for what models share: bad news first, then what most models share."""
     groups: dict[tuple[str, ...], list[Difference]] = {}
@@ -223,7 +220,10 @@ def fold(differences: Iterable[Difference]) -> list[Fold]:
         groups.setdefault(one.key, []).append(one)
     folds = [Fold(some[0], tuple(dict.fromkeys(d.cell.model for d in some))) for some in groups.values()]
     ranks = list(Sense)
-    return sorted(folds, key=lambda f: (ranks.index(f.first.sense), -len(f.models), f.first.what, f.first.subject))
+    return sorted(
+        folds,
+        key=lambda f: (ranks.index(f.first.sense), -len(f.models), -f.first.weight, f.first.what, f.first.subject),
+    )
 
 
 def outcome(record: StageRecord) -> str:
@@ -249,4 +249,4 @@ def _is(kind: FailureKind, *records: StageRecord) -> bool:
 
 def _not_the_models(record: StageRecord) -> bool:
     failure = record.failure
-    return failure is not None and (failure.kind is FailureKind.UNAVAILABLE or KIND_FACTS[failure.kind].machinery)
+    return failure is not None and not_the_models(failure.kind)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from driftgate.core.errors import did_you_mean
 from driftgate.core.records import PAYLOADS, Finding, Record, StageRecord
+from driftgate.core.rules import rule_names
 from driftgate.core.verdicts import FailureKind
 
 
@@ -34,6 +35,13 @@ class Expectation(Record):
             raise ValueError(f"there is no stage {stage!r}; {did_you_mean(stage, PAYLOADS)}")
         return stage
 
+    @field_validator("rule")
+    @classmethod
+    def _is_a_rule(cls, rule: str | None) -> str | None:
+        if rule is not None and rule not in rule_names():
+            raise ValueError(f"there is no rule {rule[:80]!r}; {did_you_mean(rule, rule_names())}")
+        return rule
+
     @model_validator(mode="after")
     def _a_kind_or_a_rule(self) -> Expectation:
         if (self.kind is None) == (self.rule is None):
@@ -51,25 +59,28 @@ class Expectation(Record):
         """Whether the row names this cell, whatever became of it."""
         names = (record.model.slug, record.model.ref)
         return (
-            any(name == self.model or fnmatchcase(name, self.model) for name in names)
-            and self.stage == record.stage
+            self.stage == record.stage
             and self.target in {None, record.target}
             and self.variant in {None, record.variant}
+            and any(name == self.model or fnmatchcase(name, self.model) for name in names)
         )
 
-    def explains(self, record: StageRecord, today: date) -> bool:
-        """Whether this cell failed as the row says, and the row still holds."""
+    def fails_so(self, record: StageRecord) -> bool:
+        """Whether this cell failed as the row says, whatever the day."""
         failure = record.failure
         return (
             failure is not None
             and self.is_about(record)
             and failure.kind == self.kind
             and self.fingerprint in {None, failure.fingerprint}
-            and not self.is_over(today)
         )
 
-    def accepts(self, finding: Finding, today: date) -> bool:
-        """Whether somebody accepted this finding, and the row still holds."""
+    def explains(self, record: StageRecord, today: date) -> bool:
+        """Whether this cell failed as the row says, and the row still holds."""
+        return self.fails_so(record) and not self.is_over(today)
+
+    def is_like(self, finding: Finding) -> bool:
+        """Whether the row is about this finding, whatever the day."""
         return (
             self.rule == finding.rule
             and any(
@@ -79,8 +90,11 @@ class Expectation(Record):
             and self.target in {None, finding.target}
             and self.variant in {None, finding.variant}
             and self.fingerprint in {None, finding.fingerprint}
-            and not self.is_over(today)
         )
+
+    def accepts(self, finding: Finding, today: date) -> bool:
+        """Whether somebody accepted this finding, and the row still holds."""
+        return self.is_like(finding) and not self.is_over(today)
 
     def is_over(self, today: date) -> bool:
         """Whether `until` has passed."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from driftgate.core.errors import UsageError
 from driftgate.core.expectations import Expectations
-from driftgate.machine.settings.load import Document, load_yaml, read_text, validate
+from driftgate.machine.settings.load import load_rows, read_text
 from driftgate.machine.store import RunStore
 
 NAME = "expectations.yaml"
@@ -25,10 +24,4 @@ def load_expectations(path: Path) -> Expectations:
 
 def expectations_from(text: str, name: str) -> Expectations:
     """The rows of a text, a list or a mapping with the key `expectations`. Raises UsageError; `name` is where the text is from."""
-    document = load_yaml(text, name=name)
-    if isinstance(document.data, list):
-        lines = {("expectations", *position): line for position, line in document.lines.items()}
-        document = Document(document.name, {"expectations": document.data}, lines)
-    if not isinstance(document.data, dict):
-        raise UsageError("the file must be a list of rows", where=document.where())
-    return validate(Expectations, document)
+    return load_rows(Expectations, "expectations", text, name)[1]

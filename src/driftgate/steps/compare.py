@@ -6,17 +6,22 @@ Records are read in pairs, one cell at a time; only cells that both runs have ar
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from driftgate.core.comparison import SECTIONS, Difference, Pair, Section, Sense
+from driftgate.core.comparison import Difference, Pair, Section, Sense
+from driftgate.core.machines import machine_of, unlike_in
+from driftgate.core.number_changes import Timing
 from driftgate.core.records import Agent, Cell, LockEntry
+from driftgate.core.sections import SECTIONS
+from driftgate.core.text import plural
 from driftgate.machine.store import RunStore
 from driftgate.steps.report.provenance import redacted
 
 _FACTS = ("python", "platform", "cpu", "cores", "memory_bytes", "gpus", "image", "commit", "dirty")
 NONE = "–"
+LATENCY = "latency"
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,8 @@ class Changed:
 @dataclass(frozen=True)
 class Comparison:
     """Everything that differs. `found` is section name → differences, in the order of the sections; `compared` counts cells that both
-    runs have a record of, `unmatched` is a cell's name → how often just one run has it, of models in both."""
+    runs have a record of, `unmatched` is a cell's name → how often just one run has it, of models in both; `timing` says of which of
+    them times were compared."""
 
     before: str
     after: str
@@ -46,10 +52,16 @@ class Comparison:
     compared: int
     unmatched: dict[str, int]
     found: dict[str, tuple[Difference, ...]]
+    timing: Timing
 
     def number(self, sense: Sense) -> int:
         """How many differences are of this sense."""
         return sum(one.sense is sense for some in self.found.values() for one in some)
+
+    def tally(self) -> str:
+        """`4 worse, 2 better, 0 otherwise different, in 24 cells`."""
+        worse, better, other = (self.number(sense) for sense in Sense)
+        return f"{worse:,} worse, {better:,} better, {other:,} otherwise different, in {plural(self.compared, 'cell')}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -63,6 +75,7 @@ class Comparison:
             "revisions": _facts(self.revisions),
             "models": {"only_before": list(self.only_before), "only_after": list(self.only_after)},
             "cells": {"compared": self.compared, "unmatched": self.unmatched},
+            "timing": self.timing.to_dict(),
             "sections": {name: [_plain(one) for one in some] for name, some in self.found.items()},
         }
 
@@ -75,12 +88,14 @@ def compare(before: RunStore, after: RunStore, sections: Sequence[Section] = SEC
     found: dict[str, list[Difference]] = {section.name: [] for section in sections}
     unmatched = Counter(cell.name for cell in cells_before - set(cells_after) if cell.model in both)
     compared = 0
+    pairs, timing = _Pairs.of(before, after), Timing(facts=unlike_in(before.agents(), after.agents()))
     for cell in cells_after:
-        pair = _pair(before, after, cell) if cell in cells_before else None
+        pair = pairs.pair(cell) if cell in cells_before else None
         if pair is None:
             unmatched[cell.name] += cell.model in both
             continue
         compared += 1
+        timing.take(pair)
         for section in sections:
             found[section.name] += section.of(pair)
     return Comparison(
@@ -94,12 +109,42 @@ def compare(before: RunStore, after: RunStore, sections: Sequence[Section] = SEC
         compared=compared,
         unmatched={name: number for name, number in sorted(unmatched.items()) if number},
         found={name: tuple(some) for name, some in found.items()},
+        timing=timing,
     )
 
 
-def _pair(before: RunStore, after: RunStore, cell: Cell) -> Pair | None:
-    was, now = before.record(cell), after.record(cell)
-    return Pair(was, now) if was and now else None
+@dataclass(frozen=True)
+class _Pairs:
+    """Reads the two records of a cell, with what the runs know of their machines and of confirmed slowdowns."""
+
+    before: RunStore
+    after: RunStore
+    machines: tuple[Mapping[str, tuple[object, ...]], Mapping[str, tuple[object, ...]]]
+    slower: Mapping[Cell, str]
+
+    @classmethod
+    def of(cls, before: RunStore, after: RunStore) -> _Pairs:
+        """Read what is needed of both runs."""
+        machines = tuple({agent.agent: machine_of(agent) for agent in store.agents()} for store in (before, after))
+        return cls(before, after, (machines[0], machines[1]), dict(_confirmed(before, after)))
+
+    def pair(self, cell: Cell) -> Pair | None:
+        """None where one run has no record of it."""
+        was, now = self.before.record(cell), self.after.record(cell)
+        if was is None or now is None:
+            return None
+        first, second = self.machines[0].get(was.agent), self.machines[1].get(now.agent)
+        return Pair(was, now, first is not None and first == second, self.slower.get(cell))
+
+
+def _confirmed(before: RunStore, after: RunStore) -> Iterator[tuple[Cell, str]]:
+    """The slowdowns that the gate confirmed when it judged the later run against the earlier one."""
+    findings = after.findings() if after.has("findings.json") else None
+    if findings is None or findings.baseline != before.run_id:
+        return
+    for one in findings.findings:
+        if one.rule == LATENCY and one.confirmed and one.model and one.stage:
+            yield Cell(model=one.model, stage=one.stage, target=one.target, variant=one.variant), one.sentence
 
 
 def provenance_changes(before: Iterable[Agent], after: Iterable[Agent]) -> Iterator[Changed]:

@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
+from rich.cells import cell_len
 from rich.text import Text
 
+from driftgate.core.causes import Told
+from driftgate.core.records import Severity
 from driftgate.steps.report import units
 from driftgate.steps.report.marks import Mark, Square, State
 from driftgate.steps.report.names import common_prefix, cut, cut_middle, plain
@@ -22,12 +25,19 @@ LINES = 30
 COLUMNS = 80
 _ROWS = 14
 _CAUSES = 8
+_CAUSES_BESIDE = 3
+_GROUP_LINES = 9
+_OWNER = 24
 _VERDICT_LINES = 3
 _HIGHLIGHTS = 4
+_HIGHLIGHTS_BESIDE = 3
 _MOST_STAGES = 6
 _ORDER_LINES = 2
 _MOST_SIGNS = 7
 _STYLES = {"passed": "bold green", "failed": "bold red", "error": "bold yellow", "open": "bold yellow"}
+
+
+_ALARMS = {Severity.ERROR: ("✗", "F", "bold red"), Severity.WARNING: ("△", "W", "bold yellow")}
 
 
 @dataclass(frozen=True)
@@ -47,11 +57,16 @@ class Terminal:
         self._prefix = common_prefix([row.slug for row in view.rows])
 
     def lines(self) -> list[Text]:
-        """At most `LINES` − 1 lines. Causes and highlights take what they need, the matrix what is left of its rows."""
+        """At most `LINES` − 1 lines. Findings, causes and highlights take what they need, the matrix what is left of its rows. Where
+        there are findings by likely cause, only those causes of cells are told beside them that are known."""
         verdict = self._verdict()
-        causes = self._causes()
-        highlights = self._highlights()
-        below = [block for block in (causes, highlights) if block]
+        judged = self._view.frame.judged
+        if judged is not None and judged.groups:
+            known = [cause for cause in self._view.causes if cause.expected]
+            told = [self._groups(), self._causes(known, _CAUSES_BESIDE), self._highlights()[:_HIGHLIGHTS_BESIDE]]
+        else:
+            told = [self._causes(self._view.causes, _CAUSES), self._highlights()]
+        below = [block for block in told if block]
         taken = 1 + len(verdict) + sum(1 + len(block) for block in below)
         # Beside its rows the matrix has a header, a line of what is left out, the order of its signs, and a blank line.
         matrix = self._matrix(min(_ROWS, LINES - 1 - taken - 3 - len(self._order)))
@@ -137,9 +152,36 @@ class Terminal:
 
     # -- below it ------------------------------------------------------------------------------------------------
 
-    def _causes(self) -> list[Text]:
-        causes = self._view.causes
-        shown = causes if len(causes) <= _CAUSES else causes[: _CAUSES - 1]
+    def _groups(self) -> list[Text]:
+        """What was found, by likely cause: one line each, two for the first ones where there is room."""
+        alarms = [one for one in self._view.frame.groups if one.is_alarm]
+        news = sum(len(one.findings) for one in self._view.frame.groups if not one.is_alarm)
+        most = _GROUP_LINES - (news > 0)
+        shown = alarms if len(alarms) <= most else alarms[: most - 1]
+        spare = most - len(shown) - (len(alarms) > len(shown))
+        lines = []
+        for one in shown:
+            told = self._group(one, 2 if spare > 0 else 1)
+            spare -= len(told) - 1
+            lines += told
+        if len(alarms) > len(shown):
+            lines.append(Text(f"… and {units.plural(len(alarms) - len(shown), 'more cause')}, in the report"))
+        if news:
+            lines.append(Text(f"· {units.plural(news, 'finding')} more: better than before, changed or accepted"))
+        return lines
+
+    def _group(self, one: Told, most: int) -> list[Text]:
+        symbol, letter, style = _ALARMS[one.group.severity]
+        owner = f" [{cut(plain(one.owner), _OWNER)}]" if one.owner else ""
+        room = self._screen.width - 2
+        first, *rest = _wrapped(f"{plain(one.group.sentence)}{owner}", room, most) or [""]
+        if most == 1 and owner:
+            first = cut(plain(one.group.sentence), room - cell_len(owner)) + owner
+        head = Text.assemble((letter if self._screen.ascii_only else symbol, style), " ", cut(first, room))
+        return [head, *(Text(f"  {cut(line, room)}") for line in rest)]
+
+    def _causes(self, causes: list[Cause], most: int) -> list[Text]:
+        shown = causes if len(causes) <= most else causes[: most - 1]
         lines = [self._cause(cause) for cause in shown]
         left = causes[len(shown) :]
         if left:

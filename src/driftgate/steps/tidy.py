@@ -14,7 +14,9 @@ from pathlib import Path
 from driftgate.core.errors import DriftgateError
 from driftgate.core.records import StageRecord
 from driftgate.machine.retention import OldRun, drop_files, prune_runs
-from driftgate.machine.store import RunStore, run_ids
+from driftgate.machine.runs import archive_path, archived_ids, run_ids
+from driftgate.machine.store import RunStore
+from driftgate.sinks.archive.reading import read_manifest
 
 PATTERNS = ("model*.onnx", "model*.onnx.data")
 
@@ -31,17 +33,24 @@ def tidy(store: RunStore) -> int:
 
 
 def retire(store: RunStore) -> tuple[OldRun, ...]:
-    """Remove old runs of this run's fleet beside it, as `keep.days` and `keep.max_size` say; other fleets' stay."""
+    """Remove old runs of this run's fleet beside it and their archives, as `keep` says; other fleets' stay."""
     manifest = store.manifest()
     keep = manifest.config["keep"]
-    same_fleet = frozenset(i for i in run_ids(store.root.parent) if fleet_of(store.root.parent / i) == manifest.fleet)
-    return prune_runs(store.root.parent, days=keep["days"], max_bytes=keep["max_size"], only=same_fleet)
+    output = store.root.parent
+    there = {*run_ids(output), *archived_ids(output)}
+    return prune_runs(
+        output,
+        days=keep["days"],
+        max_bytes=keep["max_size"],
+        archive_days=keep.get("archive_days"),
+        only=frozenset(run_id for run_id in there if fleet_of(output / run_id) == manifest.fleet),
+    )
 
 
 def fleet_of(run: Path) -> str | None:
-    """The fleet that a run's manifest names; None for one that cannot be read, which is left alone."""
+    """The fleet that a run's manifest names, or its archive's; None for one that cannot be read, which is left alone."""
     try:
-        return RunStore(run).manifest().fleet
+        return RunStore(run).manifest().fleet if run.is_dir() else read_manifest(archive_path(run)).fleet
     except DriftgateError:
         return None
 

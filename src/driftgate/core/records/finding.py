@@ -19,7 +19,10 @@ class Severity(StrEnum):
 
 class Finding(Record):
     """One thing that is new and real. `model` (a slug; `ref` is its reference), `stage`, `target` and `variant` name the cell, None where
-    it is of the run; `fingerprint` tells two of the same rule and cell apart; `accepted` is the reason for which somebody lives with it."""
+    it is of the run; `fingerprint` tells two of the same rule and cell apart; `accepted` is the reason for which somebody lives with it.
+
+    `operator` is the operator, or the id of the graph break, that it is about; `hint` what would mend the failure; `group` the id of the
+    group of likely cause, `owner` whose it is by `owners.yaml`."""
 
     id: str
     rule: str
@@ -38,11 +41,29 @@ class Finding(Record):
     fingerprint: str | None = None
     accepted: str | None = None
     owner: str | None = None
+    family: str | None = None
+    operator: str | None = None
+    hint: str | None = None
+    group: str | None = None
+
+
+class FindingGroup(Record):
+    """Findings with one likely cause. `id` is the same night after night; `change` is what differs from the baseline and reaches all of
+    them, None where nothing is known to; `findings` and `models` are counts, `severity` that of the worst."""
+
+    id: str
+    severity: Severity
+    sentence: Message
+    findings: int
+    models: int
+    change: str | None = None
+    owners: tuple[str, ...] = ()
 
 
 class Findings(Record):
     """`findings.json`. `verdict` is passed, failed (regressions) or error (the machinery failed). `baseline` is the run that this one was
-    compared with, None if by expectations alone; `provenance` what differs between the two, one `torch 2.12.0 → 2.13.0` each."""
+    compared with, None if by expectations alone; `provenance` what differs between the two, one `torch 2.12.0 → 2.13.0` each. `groups`
+    are the likely causes, worst first: each finding is in one."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -51,6 +72,7 @@ class Findings(Record):
     findings: tuple[Finding, ...]
     baseline: str | None = None
     provenance: tuple[str, ...] = ()
+    groups: tuple[FindingGroup, ...] = ()
 
 
 def finding_id(

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from driftgate.core.expectations import Expectations
 from driftgate.core.facts import CellFacts, facts_of
 from driftgate.core.gate_settings import GateSettings
-from driftgate.core.records import Cell, Finding, Severity, StageRecord, finding_id
+from driftgate.core.records import Cell, DriftPayload, ExportPayload, Finding, Severity, StageRecord, finding_id
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ class Case:
         *,
         fingerprint: str = "",
         baseline: str | None = None,
+        operator: str | None = None,
         **evidence: Any,
     ) -> Finding:
-        """A finding about this cell, with the command that repeats it."""
+        """A finding about this cell, with the command that repeats it. `operator` is the one it is about: by default the failure's."""
         record = self.record
         return Finding(
             id=finding_id(
@@ -88,6 +89,9 @@ class Case:
             repro=repeat_command(self.run or record.run_id, record.cell),
             ref=record.model.ref,
             fingerprint=fingerprint or None,
+            family=record.model.family,
+            operator=operator or operator_of(record),
+            hint=record.failure.hint if record.failure else None,
         )
 
 
@@ -97,6 +101,19 @@ class Rule(Protocol):
     def judge(self, case: Case) -> Iterator[Finding]:
         """What is worth telling of this cell; nothing if all is well."""
         ...
+
+
+def operator_of(record: StageRecord) -> str | None:
+    """The operator at which a cell failed: where its drift begins, or the one that could not be exported; None where nobody knows."""
+    if record.failure is None:
+        return None
+    match record.payload:
+        case DriftPayload(culprit=culprit) if culprit is not None:
+            return culprit.op_type
+        case ExportPayload(attempts=attempts):
+            names = (one.failure.operator for one in reversed(attempts) if one.failure is not None)
+            return next((name for name in names if name), None)
+    return None
 
 
 def repeat_command(run: str, cell: Cell) -> str:

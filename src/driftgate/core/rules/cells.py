@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from driftgate.core.records import Finding, InferPayload, Severity
 from driftgate.core.rules.base import Case
 from driftgate.core.text import plural
-from driftgate.core.verdicts import KIND_FACTS, FailureKind
-
-CONSEQUENCES = frozenset({FailureKind.UPSTREAM})
-"""Kinds whose cause is told at another cell."""
+from driftgate.core.verdicts import SAYS_NOTHING, FailureKind, not_the_models
 
 
 class NotPassed:
@@ -20,13 +17,7 @@ class NotPassed:
     def judge(self, case: Case) -> Iterator[Finding]:
         """One finding for a failure that the model or its toolchain is to answer for. With a baseline `Worse` speaks instead."""
         failure = case.record.failure
-        if (
-            failure is None
-            or case.before is not None
-            or case.is_expected
-            or failure.kind in CONSEQUENCES
-            or not_the_models(failure.kind)
-        ):
+        if failure is None or case.before is not None or case.is_expected or failure.kind in SAYS_NOTHING:
             return
         sentence = f"{name_of(case)} {case.record.verdict.value}: {failure.kind.value}: {first_line(failure.message)}"
         yield case.finding(
@@ -74,11 +65,6 @@ class NonfiniteOutputs:
                 count = f"{plural(output.nan, 'NaN')} among" if output.nan else "nothing finite among"
                 sentence = f"{name_of(case)}: output {output.name!r} has {count} {size:,} elements; no target can be compared there"
                 yield case.finding("nonfinite_outputs", Severity.WARNING, sentence, fingerprint=output.name)
-
-
-def not_the_models(kind: FailureKind) -> bool:
-    """Whether a failure of this kind accuses no model."""
-    return KIND_FACTS[kind].machinery or kind is FailureKind.UNAVAILABLE
 
 
 def name_of(case: Case) -> str:

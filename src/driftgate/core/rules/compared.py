@@ -8,8 +8,9 @@ from driftgate.core.break_changes import BreakChange, Change, changes
 from driftgate.core.facts import CellFacts
 from driftgate.core.records import Finding, GraphBreak, Severity
 from driftgate.core.rules.base import Case
-from driftgate.core.rules.cells import CONSEQUENCES, first_line, name_of, not_the_models
+from driftgate.core.rules.cells import first_line, name_of
 from driftgate.core.text import human_bytes, human_seconds, plural
+from driftgate.core.verdicts import SAYS_NOTHING
 
 
 class Worse:
@@ -18,9 +19,7 @@ class Worse:
     def judge(self, case: Case) -> Iterator[Finding]:
         """One finding, named after what was lost: an export, the agreement of outputs, or the verdict."""
         failure, before = case.record.failure, case.before
-        if before is None or failure is None or case.is_expected or case.is_known or failure.kind in CONSEQUENCES:
-            return
-        if not_the_models(failure.kind):
+        if before is None or failure is None or case.is_expected or case.is_known or failure.kind in SAYS_NOTHING:
             return
         rule, sentence = _lost(case, before)
         yield case.finding(
@@ -60,6 +59,7 @@ class NewBreak:
                 Severity.ERROR,
                 f"{case.record.model.slug} breaks at a new place: {_of_break(one)}",
                 fingerprint=one.fingerprint,
+                operator=one.gb_id,
                 gb_id=one.gb_id,
                 file=one.file,
                 line=one.line,
@@ -80,6 +80,7 @@ class MoreBreaks:
                 f"{case.record.model.slug} breaks more often ({change.before.count} → {change.seen.count}): {_of_break(change.seen)}",
                 fingerprint=change.seen.fingerprint,
                 baseline=str(change.before.count),
+                operator=change.seen.gb_id,
                 gb_id=change.seen.gb_id,
             )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 
+from driftgate.core.causes import Told
 from driftgate.core.export_clusters import ExportClusters
 from driftgate.core.ledger import Ledger
-from driftgate.core.records import ExplainPayload
+from driftgate.core.records import ExplainPayload, Finding
 from driftgate.machine.store import RunStore
 from driftgate.steps.report.fleet_pages import break_pages, export_pages
 from driftgate.steps.report.frame import Frame, ModelCells, each_model
@@ -15,12 +18,12 @@ from driftgate.steps.report.marks import State
 from driftgate.steps.report.model_page import model_context
 from driftgate.steps.report.overview import Collector, Overview
 from driftgate.steps.report.provenance import config_text, redacted
-from driftgate.steps.report.site import Site, page_names, paged
-from driftgate.steps.report.verdict import Headline, headline
+from driftgate.steps.report.site import Site, page_names, paged, report_of
+from driftgate.steps.report.verdict import Headline, headline, icon
 
 SQUARES_PER_PAGE = 1600
 LEAST_ROWS = 25
-FINDINGS_FIRST = 20
+GROUPS_FIRST = 20
 FINDINGS_PER_PAGE = 100
 CAUSES = 25
 MOST_LEFT_OUT = 500
@@ -34,7 +37,7 @@ def build_report(store: RunStore, *, against: RunStore | None = None) -> Path:
     Raises UsageError where there is no plan, MachineryError for a record that does not validate or a disk that refuses.
     """
     frame = Frame.of(store)
-    site = Site(store, fleet=frame.fleet)
+    site = report_of(store, fleet=frame.fleet)
     collector, ledger, exports = Collector(frame), Ledger(), ExportClusters()
     site.style()
     for model in each_model(store, frame):
@@ -42,7 +45,7 @@ def build_report(store: RunStore, *, against: RunStore | None = None) -> Path:
         _count(model, ledger, exports)
     view = collector.overview()
     says = headline(view)
-    site.file("icon.svg", _icon(says))
+    site.file("icon.svg", icon(says))
     _findings(site, view)
     break_pages(site, ledger, store, against)
     export_pages(site, exports)
@@ -90,8 +93,8 @@ def _matrix(
         rows=pages[0],
         number=1,
         says=says,
-        findings=view.frame.findings[:FINDINGS_FIRST],
-        more_findings=len(view.frame.findings[FINDINGS_FIRST:]),
+        groups=_first_groups(view),
+        more_groups=len(view.frame.groups[GROUPS_FIRST:]),
         causes=view.causes[:CAUSES],
         more_causes=len(view.causes[CAUSES:]),
         ledger=ledger,
@@ -102,19 +105,36 @@ def _matrix(
 
 
 def _findings(site: Site, view: Overview) -> None:
-    pages = list(paged(view.frame.findings, FINDINGS_PER_PAGE))
+    """Every finding, by likely cause; a cause that goes on over several pages has its heading on each."""
+    pages = _finding_pages(view)
     names = page_names("findings", len(pages))
-    for number, findings in enumerate(pages, start=1):
-        name, total = names[number - 1], len(view.frame.findings)
+    for number, items in enumerate(pages, start=1):
+        groups = [(told, [one for _, one in some]) for told, some in groupby(items, key=lambda item: item[0])]
         site.page(
-            name,
+            names[number - 1],
             "findings.html.j2",
-            findings=findings,
+            groups=groups,
             number=number,
             pages=names,
-            total=total,
+            total=len(view.frame.findings),
+            causes=len(view.frame.groups),
             judged=view.frame.judged,
         )
+
+
+def _finding_pages(view: Overview) -> list[Sequence[tuple[Told, Finding]]]:
+    return list(paged([(told, one) for told in view.frame.groups for one in told.findings], FINDINGS_PER_PAGE))
+
+
+def _first_groups(view: Overview) -> list[tuple[Told, str]]:
+    """The worst groups, each with the page of findings on which it begins."""
+    pages = _finding_pages(view)
+    names = page_names("findings", len(pages))
+    begins: dict[str, str] = {}
+    for name, items in zip(names, pages, strict=True):
+        for told, _ in items:
+            begins.setdefault(told.group.id, name)
+    return [(told, begins[told.group.id]) for told in view.frame.groups[:GROUPS_FIRST]]
 
 
 def _provenance(site: Site, store: RunStore, frame: Frame) -> None:
@@ -141,17 +161,3 @@ def _tally(view: Overview, column: str) -> tuple[int, int]:
 def _states(view: Overview) -> list[State]:
     """The states that occur, for the legend."""
     return [state for state in State if view.counts[state]]
-
-
-def _icon(says: Headline) -> str:
-    """The tab's icon: the verdict as a shape too, a disc when passed, a square when not."""
-    passed = says.state == "passed"
-    colour = {"passed": "#0b7a5c", "failed": "#c2410c"}.get(says.state, "#8a6d1d")
-    shape = (
-        f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
-        if passed
-        else f'<rect x="1" y="1" width="14" height="14" fill="{colour}"/>'
-    )
-    stroke = 'fill="none" stroke="#fff" stroke-width="2"'
-    line = f'<path d="M4.5 8.5l2.5 2.5 4.5-6" {stroke}/>' if passed else f'<path d="M5 5l6 6M11 5l-6 6" {stroke}/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}{line}</svg>\n'

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
+from driftgate.core.causes import Told, by_group
 from driftgate.core.records import (
     Cell,
     ExpectedFailure,
@@ -61,6 +62,11 @@ class Frame:
         """What the gate found, worst first, in its own order within a severity."""
         ranks = list(Severity)
         return tuple(sorted(self.judged.findings, key=lambda f: ranks.index(f.severity))) if self.judged else ()
+
+    @cached_property
+    def groups(self) -> tuple[Told, ...]:
+        """The same by likely cause, worst first."""
+        return by_group(self.judged) if self.judged else ()
 
     @property
     def compared(self) -> str | None:

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from driftgate.core.break_words import ways_out, where
 from driftgate.core.records import Cell, Finding
+from driftgate.machine.files import write_atomic
 from driftgate.machine.store import RunStore
 from driftgate.steps.report import units
 from driftgate.steps.report.commands import ScriptLink, name_for_commands, script_links
@@ -22,37 +23,25 @@ FOLDER = "report"
 
 
 class Site:
-    """Writes `report/…` of a run. `name` is always relative to that folder."""
+    """Writes pages into a folder, `shared` known to each of them. `name` is always relative to the folder."""
 
-    def __init__(self, store: RunStore, **shared: object) -> None:
-        self._store = store
+    def __init__(self, folder: Path, **shared: object) -> None:
+        self._folder = folder
         self._pages = _environment()
-        self._pages.globals |= {
-            "marks": MARKS,
-            "run_id": store.run_id,
-            "run": name_for_commands(store),
-            "scripts": self._scripts,
-            **shared,
-        }
+        self._pages.globals |= shared
         self._written: set[Path] = set()
 
     def page(self, name: str, template: str, **context: object) -> Path:
-        """Render a template to `report/NAME`."""
+        """Render a template to `NAME`."""
         context["root"] = "../" * name.count("/")
         return self.file(name, self._pages.get_template(template).render(context))
 
     def file(self, name: str, text: str) -> Path:
         """Write a file as it is."""
-        path = self._store.write_text(f"{FOLDER}/{name}", text)
+        path = self._folder / name
+        write_atomic(path, text)
         self._written.add(path)
         return path
-
-    def _scripts(self, about: Cell | Finding) -> tuple[ScriptLink, ...]:
-        """What repeats a cell, or the cell of a finding, without Driftgate."""
-        if about.model is None or about.stage is None:
-            return ()
-        cell = Cell(model=about.model, stage=about.stage, target=about.target, variant=about.variant)
-        return script_links(self._store, cell)
 
     def style(self) -> None:
         """Write the style sheet."""
@@ -60,9 +49,23 @@ class Site:
 
     def sweep(self) -> None:
         """Remove pages that an earlier build wrote and this one did not."""
-        for path in (self._store.root / FOLDER).rglob("*"):
+        for path in self._folder.rglob("*"):
             if path.suffix in (".html", ".svg") and path not in self._written:
                 path.unlink()
+
+
+def report_of(store: RunStore, **shared: object) -> Site:
+    """The `report/` of a run."""
+
+    def scripts(about: Cell | Finding) -> tuple[ScriptLink, ...]:
+        """What repeats a cell, or the cell of a finding, without Driftgate."""
+        if about.model is None or about.stage is None:
+            return ()
+        cell = Cell(model=about.model, stage=about.stage, target=about.target, variant=about.variant)
+        return script_links(store, cell)
+
+    known = {"marks": MARKS, "run_id": store.run_id, "run": name_for_commands(store), "scripts": scripts}
+    return Site(store.root / FOLDER, **known, **shared)
 
 
 def paged(items: Sequence[T], per_page: int) -> Iterator[Sequence[T]]:

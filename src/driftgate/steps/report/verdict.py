@@ -34,11 +34,27 @@ def headline(view: Overview) -> Headline:
             return Headline("open", "?", "Not judged", f"The gate has not seen this run yet: {_tally(view)}; {mend}.")
 
 
+def icon(says: Headline) -> str:
+    """The tab's icon: the verdict as a shape too, a disc when passed, a square when not."""
+    passed = says.state == "passed"
+    colour = {"passed": "#0b7a5c", "failed": "#c2410c"}.get(says.state, "#8a6d1d")
+    shape = (
+        f'<circle cx="8" cy="8" r="7" fill="{colour}"/>'
+        if passed
+        else f'<rect x="1" y="1" width="14" height="14" fill="{colour}"/>'
+    )
+    stroke = 'fill="none" stroke="#fff" stroke-width="2"'
+    line = f'<path d="M4.5 8.5l2.5 2.5 4.5-6" {stroke}/>' if passed else f'<path d="M5 5l6 6M11 5l-6 6" {stroke}/>'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16" width="16" height="16">{shape}{line}</svg>\n'
+
+
 def _failed(view: Overview) -> str:
     serious = [finding for finding in view.frame.findings if finding.severity is Severity.ERROR]
     broken = {finding.model for finding in serious if finding.model and finding.rule != "not_tested"}
     untested = {finding.model for finding in serious if finding.model} - broken
-    found = f"{units.plural(len(serious), 'finding')} to look at; {_tally(view)}."
+    causes = sum(told.group.severity is Severity.ERROR for told in view.frame.groups)
+    of_causes = f" of {units.plural(causes, 'likely cause')}" if causes < len(serious) else ""
+    found = f"{units.plural(len(serious), 'finding')}{of_causes} to look at; {_tally(view)}."
     of = f"of {units.plural(len(view.rows), 'model')}"
     parts = [f"{len(broken):,} {of} broke"] if broken else []
     if untested:
