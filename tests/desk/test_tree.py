@@ -2,7 +2,7 @@
 
 import pytest
 
-from driftgate.core.records import Difference, Fullgraph, Recompile, SecondShape, SkippedFrame
+from driftgate.core.records import Discrepancy, Fullgraph, Recompile, SecondShape, SkippedFrame
 from driftgate.desk.tree import COLUMNS, explain_text
 from driftgate.testing.breaks import explained, graph_break
 
@@ -69,7 +69,10 @@ def test_breaks_of_one_function_stand_together_and_two_functions_of_one_name_do_
         ({"second_shape": SecondShape(recompiles=3, breaks=1, seconds=1, found=(BRANCH,))}, "if mask.any():"),
         ({"explain_break_count": -1}, "torch._dynamo.explain says -1: it reports graphs − 1"),
         (
-            {"counter_break_count": 2, "reconciliation": (Difference(beside="counters", events=2, reason="of tests"),)},
+            {
+                "counter_break_count": 2,
+                "reconciliation": (Discrepancy(beside="counters", events=2, reason="of tests"),),
+            },
             "dynamo's counters say 2: +2 of tests",
         ),
     ],

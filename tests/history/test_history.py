@@ -2,50 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select, text
+from five_models import IMPORT, a_night, counts, facts_of_run
+from sqlalchemy import select
 
 from driftgate.core.errors import MachineryError, UsageError
 from driftgate.core.records import Cell
 from driftgate.history.database import Database
 from driftgate.history.importing import import_run, load_run
 from driftgate.history.pruning import prune
-from driftgate.history.queries import facts_in, nights_with_break, run_named, runs_of, window, worst
-from driftgate.history.schema import breaks, cells, facts, findings, launches, runs, series
+from driftgate.history.queries import facts_in, numbers_of, run_named, runs_of
+from driftgate.history.schema import breaks
 from driftgate.machine.store import RunStore
-from driftgate.testing.runs import Story, synthetic_run
-
-TABLES = (runs, cells, facts, breaks, launches, findings, series)
-NAMES = tuple(f"zoo:model-{number}" for number in range(5))
-STORIES = (Story.CLEAN, Story.BREAKS, Story.UNSUPPORTED, Story.DRIFT, Story.NETWORK)
-
-
-def a_night(folder: Path, days: int = 0, **more: object) -> RunStore:
-    """A run of five models, that many days after the first."""
-    store = synthetic_run(folder, models=5, names=NAMES, stories=STORIES, **more)  # type: ignore[arg-type]
-    manifest = store.manifest()
-    store.write_manifest(manifest.model_copy(update={"started_at": manifest.started_at + timedelta(days=days)}))
-    return store
-
-
-def counts(database: Database) -> dict[str, int]:
-    with database.reading() as connection:
-        return {
-            table.name: connection.execute(select(func.count()).select_from(table)).scalar_one() for table in TABLES
-        }
+from driftgate.testing.run_payloads import BREAKS
 
 
 def test_a_run_is_found_again_as_it_was(database: Database, tmp_path: Path) -> None:
@@ -54,7 +34,7 @@ def test_a_run_is_found_again_as_it_was(database: Database, tmp_path: Path) -> N
 
     with database.reading() as connection:
         found = run_named(connection, store.run_id)
-        kept = facts_in(connection, found.number)
+        kept = facts_in(connection, found)
     assert (found.fleet, found.cells, found.verdict) == ("synthetic", 40, store.manifest().verdict)
     assert found.agents == store.agents()
     assert kept == {one.cell: one for one in load_run(store).cells}
@@ -67,7 +47,7 @@ def test_importing_again_changes_nothing(database: Database, tmp_path: Path) -> 
 
     assert import_run(database, store) is False
     assert counts(database) == before
-    assert before["cells"] == before["facts"] == 40
+    assert (before["runs"], before["nights"], before["cells"]) == (1, 1, 40)
 
 
 def test_a_run_that_changed_takes_the_place_of_what_it_was(database: Database, tmp_path: Path) -> None:
@@ -89,9 +69,9 @@ def test_the_window_has_a_row_for_each_series_and_a_column_for_each_night(databa
 
     with database.reading() as connection:
         nights = runs_of(connection, fleet="synthetic", before=datetime(2026, 11, 24, tzinfo=UTC))
-        found = window(connection, nights, "p50", stage="infer")
-        largest = worst(connection, nights)
-        seen = nights_with_break(connection, nights)
+        kept = numbers_of(connection, nights)
+        named = connection.execute(select(breaks.c.run, breaks.c.gb_id).distinct()).all()
+    found, largest = kept.window("p50"), kept.worst()
     assert [night.run_id for night in nights] == [store.run_id for store in (stores[1], stores[0])]
     assert found.values.shape == (len(found.series), 2)
     for row, cell in enumerate(found.series):
@@ -102,7 +82,8 @@ def test_the_window_has_a_row_for_each_series_and_a_column_for_each_night(databa
         store.record(explained).payload.compile_s
         for store in stores[:2]  # type: ignore[union-attr]
     )
-    assert {nights for (cell, _), nights in seen.items() if cell.model == "zoo--model-1"} == {2}
+    assert len({run for run, _ in named}) == 3
+    assert {gb_id for _, gb_id in named} == {one.gb_id for one in BREAKS}
 
 
 def test_a_night_without_a_cell_is_a_gap_in_its_window(database: Database, tmp_path: Path) -> None:
@@ -113,7 +94,7 @@ def test_a_night_without_a_cell_is_a_gap_in_its_window(database: Database, tmp_p
         import_run(database, store)
 
     with database.reading() as connection:
-        found = window(connection, runs_of(connection), "p50")
+        found = numbers_of(connection, runs_of(connection)).window("p50")
     row = found.values[found.series.index(gone)]
     assert np.isnan(row[0])
     assert row[1] > 0
@@ -144,19 +125,6 @@ def test_two_writers_at_once_lose_and_double_nothing(database: Database, tmp_pat
     assert counts(database)["series"] == 40
 
 
-IMPORT = """
-import sys
-from pathlib import Path
-from driftgate.history.database import Database
-from driftgate.history.importing import import_run
-from driftgate.machine.store import RunStore
-database = Database.at(sys.argv[1], Path("."))
-print("ready", flush=True)
-for folder in sys.argv[2:]:
-    import_run(database, RunStore(Path(folder)))
-"""
-
-
 def _killed_while_importing(database: Database, stores: list[RunStore], after: float) -> None:
     url = database.url.render_as_string(hide_password=False)
     folders = [str(store.root) for store in stores]
@@ -175,7 +143,8 @@ def test_a_killed_import_leaves_whole_runs_alone(kills: int, database: Database,
     for _ in range(kills):
         _killed_while_importing(database, stores, moments.uniform(0.0, 0.4))
         found = counts(database)
-        assert found["cells"] == found["facts"] == 40 * found["runs"]
+        assert found["cells"] == 40 * found["runs"]
+        assert found["nights"] == found["runs"]
     for store in stores:
         import_run(database, store)
     assert counts(database)["runs"] == 6
@@ -214,111 +183,24 @@ def test_a_run_of_a_newer_schema_is_refused(database: Database, tmp_path: Path) 
     assert counts(database)["runs"] == 0
 
 
-def test_a_history_of_a_newer_format_is_refused(database: Database, tmp_path: Path) -> None:
-    with database.writing() as connection:
-        connection.execute(text("UPDATE meta SET value = '9'"))
-    with pytest.raises(UsageError, match="has format 9, newer than this Driftgate's 1"):
-        import_run(Database(database.url), a_night(tmp_path))
-
-
-def _no_database(folder: Path) -> str:
-    (folder / "history.sqlite").write_text("no database at all, and long enough to be looked at as one" * 20)
-    return "not a database"
-
-
-def _folder_in_its_place(folder: Path) -> str:
-    (folder / "history.sqlite").mkdir()
-    return "unable to open database file"
-
-
-@pytest.mark.parametrize("spoil", [_no_database, _folder_in_its_place])
-def test_a_spoilt_file_is_one_clear_line(spoil: Callable[[Path], str], tmp_path: Path) -> None:
-    store = a_night(tmp_path / "outputs")
-    says = spoil(tmp_path)
-    with pytest.raises(MachineryError, match=says) as error:
-        import_run(Database.at(f"sqlite:///{tmp_path}/history.sqlite", tmp_path), store)
-    assert "\n" not in str(error.value)
-
-
-def test_a_read_only_history_can_be_read_and_not_written(tmp_path: Path) -> None:
-    first, second = a_night(tmp_path), a_night(tmp_path, 1)
-    import_run(Database.at(f"sqlite:///{tmp_path}/history.sqlite", tmp_path), first)
-    locked = Database.at(f"sqlite:///file:{tmp_path}/history.sqlite?mode=ro&uri=true", tmp_path)
-
-    with locked.reading() as connection:
-        assert len(runs_of(connection)) == 1
-    with pytest.raises(MachineryError, match="readonly"):
-        import_run(locked, second)
-
-
-def test_a_full_disk_leaves_the_history_as_it_was(tmp_path: Path) -> None:
-    """A limit on the size of files stands for the full disk."""
-    first, second = a_night(tmp_path), a_night(tmp_path, 1)
-    place = tmp_path / "history.sqlite"
-    database = Database.at(f"sqlite:///{place}", tmp_path)
-    import_run(database, first)
-    database.close()
-    most = place.stat().st_size // 1024 + 1
-    command = f"exec {sys.executable} -c '{IMPORT}' sqlite:///{place} {second.root}"
-    shell = f"ulimit -f {most}; trap '' XFSZ; {command}"
-    answer = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, check=False)
-
-    assert answer.returncode != 0
-    assert "MachineryError: cannot write the history" in answer.stderr
-    with Database.at(f"sqlite:///{place}", tmp_path).reading() as connection:
-        assert [run.run_id for run in runs_of(connection)] == [first.run_id]
-
-
-@pytest.mark.parametrize("url", ["mysql://user:secret@nowhere/base", "no url", "postgresql+nodriver://x/y"])
-def test_a_url_that_means_nothing_is_a_wrong_call_and_no_password_is_told(url: str, tmp_path: Path) -> None:
-    try:
-        Database.at(url, tmp_path)
-    except UsageError as error:
-        assert "secret" not in f"{error} {error.mend}"
-        assert "postgresql://USER:PASSWORD@HOST/NAME" in str(error.mend)
-    else:
-        assert url.startswith("postgresql")
-
-
-def test_an_unreachable_server_is_one_line_without_its_password(tmp_path: Path) -> None:
-    database = Database.at("postgresql://me:secret@127.0.0.1:1/base", tmp_path)
-    with pytest.raises(MachineryError, match="Connection refused") as error, database.reading():
-        pass
-    assert "secret" not in str(error.value)
-    assert "\n" not in str(error.value)
-
-
-def test_a_history_that_is_not_there_is_empty_and_is_not_made_by_looking(tmp_path: Path) -> None:
-    database = Database.at(None, tmp_path)
-    assert not database.exists()
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_a_history_can_be_rebuilt_from_archived_runs(database: Database, tmp_path: Path) -> None:
     stores = [a_night(tmp_path / "outputs", days) for days in range(2)]
     for store in stores:
         import_run(database, store)
-    before = {store.run_id: _facts(database, store) for store in stores}
+    before = {store.run_id: facts_of_run(database, store) for store in stores}
     shutil.copytree(tmp_path / "outputs", tmp_path / "archive")
 
     other = Database.at(f"sqlite:///{tmp_path}/other.sqlite", tmp_path)
     for store in stores:
         import_run(other, RunStore(tmp_path / "archive" / store.run_id))
-    assert {store.run_id: _facts(other, store) for store in stores} == before
+    assert {store.run_id: facts_of_run(other, store) for store in stores} == before
 
 
-def _facts(database: Database, store: RunStore) -> object:
-    with database.reading() as connection:
-        return facts_in(connection, run_named(connection, store.run_id).number)
+def test_what_was_asked_for_at_a_desk_is_no_part_of_a_night(database: Database, tmp_path: Path) -> None:
+    store = a_night(tmp_path)
+    desk = store.record(Cell(model="zoo--model-0", stage="explain"))
+    assert desk is not None
+    store.write_record(desk.model_copy(update={"variant": "b4"}))
 
-
-def test_the_environment_names_the_database(tmp_path: Path) -> None:
-    line = "from driftgate.history.database import Database; from pathlib import Path; print(Database.at(None, Path('x')).name)"
-    answer = subprocess.run(
-        [sys.executable, "-c", line],
-        env=os.environ | {"DRIFTGATE_DB_URL": f"sqlite:///{tmp_path}/mine.sqlite"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert answer.stdout.strip() == f"{tmp_path}/mine.sqlite"
+    import_run(database, store)
+    assert counts(database)["cells"] == 40

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,22 +30,25 @@ def history() -> None:
 @_RUNS
 @options.output
 def import_runs(names: tuple[str, ...], output: Path) -> int:
-    """Take runs in: paths, ids, prefixes, `latest` or `all`. Again and again, if you like: nothing is doubled."""
+    """Take runs in: paths, ids, prefixes, archives, `latest` or `all`. Again and again, if you like: nothing is doubled."""
     from rich.console import Console
     from rich.progress import track
 
     from driftgate.core.text import plural
     from driftgate.history.database import Database
     from driftgate.history.importing import import_run
-    from driftgate.machine.store import RunStore, run_ids
+    from driftgate.machine.runs import run_ids
+    from driftgate.machine.store import RunStore
+    from driftgate.sinks.archive.reading import opened
 
     wanted = [name for given in names for name in (run_ids(output) if given == "all" else [given])]
-    stores = [RunStore.find(name, output) for name in dict.fromkeys(wanted)]
+    found = {name: None if Path(name).is_file() else RunStore.find(name, output) for name in wanted}
+    output.mkdir(parents=True, exist_ok=True)  # where archives come from there need not be a run yet
     database = Database.at(None, output)
-    new = [
-        import_run(database, store)
-        for store in track(stores, "importing", console=Console(stderr=True), transient=True)
-    ]
+    new = []
+    for name, known in track(found.items(), "importing", console=Console(stderr=True), transient=True):
+        with nullcontext(known) if known is not None else opened(Path(name)) as store:
+            new.append(import_run(database, store))
     click.echo(f"{database.name}: {plural(sum(new), 'run')} imported, {len(new) - sum(new)} there already")
     return 0
 
@@ -92,7 +96,7 @@ def show_run(name: str, output: Path, form: str) -> int:
         raise UsageError(f"there is no history {database.name}", mend="`driftgate history import all` makes one")
     with database.reading() as connection:
         run = run_named(connection, name)
-        found = facts_in(connection, run.number)
+        found = facts_in(connection, run)
     counts = Counter((cell.stage, facts.verdict.value) for cell, facts in found.items())
     if form == "json":
         cells = [facts.model_dump(mode="json", exclude_defaults=True) for facts in found.values()]

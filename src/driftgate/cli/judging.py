@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,25 +18,33 @@ if TYPE_CHECKING:
 
 
 def judged(
-    store: RunStore, baseline: str | None, *, expectations: Path | None = None, confirm: bool = True
+    store: RunStore,
+    baseline: str | None,
+    *,
+    expectations: Path | None = None,
+    owners: Path | None = None,
+    confirm: bool = True,
 ) -> Findings:
     """The findings of a run, against what `baseline` means (None: by the expectations alone); the history has the run afterwards.
     Without `confirm` no process is launched, and a suspect latency is a warning."""
     from driftgate.history.database import Database
-    from driftgate.history.importing import import_run
     from driftgate.machine.gate_settings import gate_settings_in
     from driftgate.steps.against import headline
+    from driftgate.steps.finding_events import log_findings
     from driftgate.steps.gate import gate
 
-    settings, output = gate_settings_in(store), store.root.parent
-    database = Database.at(None, output)
-    against = _against(store, baseline, database)
-    slower = []
-    if against is not None:
-        click.echo(headline(against), err=True)
-        slower = _slower(store, against, settings.latency, confirm=confirm)
-    findings = gate(store, expectations, against=against, settings=settings, slower=slower)
-    import_run(database, store)
+    settings = gate_settings_in(store)
+    with closing(Database.at(None, store.root.parent)) as database:
+        against = _against(store, baseline, database)
+        database.refuse_unless_writable()
+        slower = []
+        if against is not None:
+            click.echo(headline(against), err=True)
+            slower = _slower(store, against, settings.latency, confirm=confirm)
+        findings = gate(
+            store, expectations, owners_file=owners, against=against, settings=settings, slower=slower, history=database
+        )
+    log_findings(store, findings)
     return findings
 
 

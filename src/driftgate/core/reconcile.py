@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from driftgate.core.breaks import BreakEvent, Cut
 from driftgate.core.compilations import Compilation
-from driftgate.core.records import Difference
+from driftgate.core.records import Discrepancy
 
 UNEXPLAINED = "unexplained"
 _USER_ERROR = "UserError"
@@ -36,14 +36,14 @@ _NO_SECOND = "breaks behind which nothing can be resumed: no second graph"
 
 def reconcile(
     events: Sequence[BreakEvent], compilations: Sequence[Compilation], *, counter: int, said: int
-) -> tuple[Difference, ...]:
+) -> tuple[Discrepancy, ...]:
     """The differences of both counts. Those beside `counters` add up to `counter` − events, those beside `explain` to `said` −
     events."""
     beside_counters = _told(_of_counters(events), counter - len(events))
     beside_explain = _told(_of_explain(events, compilations), said - len(events))
     return (
-        *(Difference(beside="counters", events=number, reason=reason) for number, reason in beside_counters),
-        *(Difference(beside="explain", events=number, reason=reason) for number, reason in beside_explain),
+        *(Discrepancy(beside="counters", events=number, reason=reason) for number, reason in beside_counters),
+        *(Discrepancy(beside="explain", events=number, reason=reason) for number, reason in beside_explain),
     )
 
 

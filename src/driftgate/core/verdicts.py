@@ -87,6 +87,15 @@ KIND_FACTS = MappingProxyType(
 )
 
 
+def not_the_models(kind: FailureKind) -> bool:
+    """Whether a failure of this kind accuses no model: it is the machinery's, or the target isn't there."""
+    return KIND_FACTS[kind].machinery or kind is FailureKind.UNAVAILABLE
+
+
+SAYS_NOTHING = frozenset(kind for kind in FailureKind if kind is FailureKind.UPSTREAM or not_the_models(kind))
+"""Kinds of a failure after which nobody knows how the cell would have ended."""
+
+
 def verdict_of(kind: FailureKind) -> Verdict:
     """The verdict that a failure of this kind gives its cell."""
     return KIND_FACTS[kind].verdict

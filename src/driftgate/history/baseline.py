@@ -17,9 +17,10 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from driftgate.core.errors import UsageError
-from driftgate.core.facts import CellFacts, facts_of
+from driftgate.core.facts import CellFacts
 from driftgate.core.records import Agent, Cell, Manifest
 from driftgate.history.database import Database
+from driftgate.history.importing import facts_of_plan
 from driftgate.history.queries import RunSummary, facts_in, run_named, runs_of, runs_of_commit
 from driftgate.machine.store import RunStore
 
@@ -54,7 +55,7 @@ def find_baseline(name: str, run: Manifest, database: Database, output: Path) ->
         chosen = _chosen(connection, name, run, nights)
         if chosen is None:
             return None
-        return Baseline(name, chosen.run_id, chosen.agents, facts_in(connection, chosen.number), nights)
+        return Baseline(name, chosen.run_id, chosen.agents, facts_in(connection, chosen), nights)
 
 
 def _chosen(connection: Connection, name: str, run: Manifest, nights: tuple[RunSummary, ...]) -> RunSummary | None:
@@ -87,8 +88,7 @@ def _of_folder(name: str, store: RunStore, run: Manifest) -> Baseline:
     manifest = store.manifest()
     if manifest.run_id == run.run_id:
         raise UsageError("a run cannot be its own baseline", where="--baseline", mend="name an earlier one")
-    found = (facts_of(record) for record in store.records())
-    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in found}, ())
+    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in facts_of_plan(store)}, ())
 
 
 def _refuse_unless_first_night(name: str) -> None:

@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, text, update
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError, SQLAlchemyError
 
 from driftgate.core.errors import MachineryError, UsageError
 from driftgate.history.schema import METADATA, VERSION, meta
+from driftgate.history.upgrades import upgrade
 
 VARIABLE = "DRIFTGATE_DB_URL"
 FILE = "history.sqlite"
@@ -36,8 +38,9 @@ class Database:
 
     @classmethod
     def at(cls, url: str | None, output: Path) -> Database:
-        """The database of this URL; None: of `DRIFTGATE_DB_URL`, else the SQLite file in the folder of runs."""
-        return cls(_parsed(url or os.environ.get(VARIABLE), output))
+        """The database of this URL; None: of `DRIFTGATE_DB_URL` (empty, as a CI's unset secret: not set), else the SQLite file in the
+        folder of runs."""
+        return cls(_parsed(url or os.environ.get(VARIABLE) or None, output))
 
     @property
     def name(self) -> str:
@@ -51,9 +54,10 @@ class Database:
 
     def exists(self) -> bool:
         """Whether there is anything to read: a file that isn't there is an empty history."""
-        return (
-            not self.is_sqlite or self.url.database in {None, "", ":memory:"} or Path(str(self.url.database)).is_file()
-        )
+        file = self.url.database or ":memory:"
+        if file.startswith("file:"):
+            file = unquote(urlsplit(file).path)
+        return not self.is_sqlite or file == ":memory:" or Path(file).is_file()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -70,6 +74,11 @@ class Database:
             self._prepare()
             with self._transaction() as connection:
                 yield connection
+
+    def refuse_unless_writable(self) -> None:
+        """Raise MachineryError where nothing can be written, before hours of work end in that: a write that changes nothing."""
+        with self.writing() as connection:
+            connection.execute(update(meta).values(value=meta.c.value))
 
     def close(self) -> None:
         """Give connections back."""
@@ -89,8 +98,9 @@ class Database:
         with self._engine.connect() as connection:
             made = inspect(connection).has_table(meta.name)
             found = connection.execute(_VERSION).scalar() if made else None
-        if found is None:
-            self._make_tables()
+        if found is None or int(found) < VERSION:
+            with self._told("upgrade" if found else "write"):
+                self._make_tables()
         elif int(found) > VERSION:
             raise UsageError(
                 f"the history {self.name} has format {found}, newer than this Driftgate's {VERSION}",
@@ -99,11 +109,14 @@ class Database:
         self._ready = True
 
     def _make_tables(self) -> None:
-        """Whoever comes second finds them made."""
+        """Make what is not there, and bring what is older up to date. Whoever comes second finds it done."""
         with self._transaction() as connection:
             METADATA.create_all(connection)
-            if connection.execute(_VERSION).scalar() is None:
+            found = connection.execute(_VERSION).scalar()
+            if found is None:
                 connection.execute(insert(meta).values(key="version", value=str(VERSION)))
+            else:
+                upgrade(connection, int(found))
 
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:

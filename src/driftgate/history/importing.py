@@ -1,6 +1,7 @@
 """Taking archived runs into the history: whole or not at all, once however often it is asked for.
 
-load_run(folder) ─► Night (plain values, checked) ─► keep(night, connection)      one transaction a run
+load_run(folder) ─┐
+gate ─► Night.of() ─┴─► Night (plain values, checked) ─► take_in(night)      one transaction a run
 """
 
 from __future__ import annotations
@@ -15,27 +16,48 @@ from sqlalchemy import Connection, Table, delete, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from driftgate.core.facts import CellFacts, facts_of
-from driftgate.core.records import Agent, Cell, Finding, Manifest, StageRecord
+from driftgate.core.records import Agent, Finding, Findings, Manifest
 from driftgate.history.database import Database
-from driftgate.history.schema import breaks, cells, facts, findings, launches, runs, series
+from driftgate.history.packing import packed_facts, packed_numbers
+from driftgate.history.schema import breaks, cells, findings, launches, nights, runs, series
 from driftgate.machine.store import RunStore
 
 AT_ONCE = 5_000
 """Rows of one statement."""
 
+NAME = ("model", "stage", "target", "variant")
+"""The columns of a series that name its cell."""
+
+Name = tuple[str, str, str, str]
 Row = dict[str, Any]
 Rows = list[Row]
 
 
 @dataclass(frozen=True)
 class Night:
-    """A run as the history keeps it. `digest` is the hash of all that was read: an equal one has nothing new."""
+    """A run as the history keeps it. `lines` are the cells as JSON, in their order; `digest` is the hash of all that was read: an equal
+    one has nothing new."""
 
     manifest: Manifest
     agents: tuple[Agent, ...]
     cells: tuple[CellFacts, ...]
+    lines: tuple[str, ...]
     findings: tuple[Finding, ...]
     digest: str
+
+    @classmethod
+    def of(
+        cls, manifest: Manifest, agents: Sequence[Agent], cells: Iterable[CellFacts], judged: Findings | None
+    ) -> Night:
+        """A run from its parts: `cells` are the facts of the planned cells in their order, `judged` what the gate found if it did."""
+        known = tuple(cells)
+        lines = tuple(cell.model_dump_json(exclude_defaults=True) for cell in known)
+        digest = hashlib.sha256()
+        for told in (manifest, *agents, judged):
+            digest.update(told.to_json().encode() if told is not None else b"\n")
+        for line in lines:
+            digest.update(line.encode())
+        return cls(manifest, tuple(agents), known, lines, judged.findings if judged else (), digest.hexdigest())
 
     @property
     def commit(self) -> str | None:
@@ -45,26 +67,27 @@ class Night:
 
 
 def load_run(store: RunStore) -> Night:
-    """Read a run's records, each validated. Raises DamagedRecordError for one that is damaged, UsageError for one of a newer schema."""
-    manifest, digest = store.manifest(), hashlib.sha256()
-    digest.update(manifest.to_json().encode())
-    found = tuple(_facts(store.records(), digest))
+    """A run as it lies on disk, each record validated. Raises DamagedRecordError for a file that is damaged, UsageError for one of a newer
+    schema."""
     judged = store.findings() if store.has("findings.json") else None
-    if judged is not None:
-        digest.update(judged.to_json().encode())
-    return Night(manifest, store.agents(), found, judged.findings if judged else (), digest.hexdigest())
+    return Night.of(store.manifest(), store.agents(), facts_of_plan(store), judged)
 
 
-def _facts(records: Iterable[StageRecord], digest: Any) -> Iterator[CellFacts]:
-    for record in records:
-        found = facts_of(record)
-        digest.update(found.model_dump_json().encode())
-        yield found
+def facts_of_plan(store: RunStore) -> Iterator[CellFacts]:
+    """The facts of each planned cell that has a record; what was asked for at a desk besides (a profile, a sweep) is no part of a night."""
+    for cell in store.plan().cells:
+        record = store.record(cell)
+        if record is not None:
+            yield facts_of(record)
 
 
 def import_run(database: Database, store: RunStore) -> bool:
-    """Take a run in; False if the history had it already, as it is. Raises what `load_run` and the database raise."""
-    night = load_run(store)
+    """Take an archived run in; False if the history had it already, as it is. Raises what `load_run` and the database raise."""
+    return take_in(load_run(store), database)
+
+
+def take_in(night: Night, database: Database) -> bool:
+    """Write a night, whole or not at all; False if the history had it already, as it is. Raises what the database raises."""
     with database.writing() as connection:
         return keep(night, connection)
 
@@ -79,18 +102,18 @@ def keep(night: Night, connection: Connection) -> bool:
         forget(connection, [before.number])
     inserted = connection.execute(insert(runs).values(**_run_row(night)))
     number: int = inserted.inserted_primary_key[0]  # type: ignore[index]  # an insert of one row has one
-    numbers = _series_numbers(connection, night.manifest.fleet, [cell.cell for cell in night.cells])
-    for table, rows in _rows(night, number, numbers):
+    named = _series_numbers(connection, night.manifest.fleet, [_name(cell) for cell in night.cells])
+    for table, rows in _rows(night, number, named):
         for start in range(0, len(rows), AT_ONCE):
             connection.execute(insert(table), rows[start : start + AT_ONCE])
     return True
 
 
-def forget(connection: Connection, numbers: Sequence[int]) -> None:
+def forget(connection: Connection, gone: Sequence[int]) -> None:
     """Remove runs and everything of them."""
-    for table in (findings, launches, breaks, facts, cells):
-        connection.execute(delete(table).where(table.c.run.in_(numbers)))
-    connection.execute(delete(runs).where(runs.c.number.in_(numbers)))
+    for table in (findings, launches, breaks, nights, cells):
+        connection.execute(delete(table).where(table.c.run.in_(gone)))
+    connection.execute(delete(runs).where(runs.c.number.in_(gone)))
 
 
 def _run_row(night: Night) -> Row:
@@ -109,35 +132,35 @@ def _run_row(night: Night) -> Row:
     }
 
 
-def _series_numbers(connection: Connection, fleet: str, wanted: Sequence[Cell]) -> dict[Cell, int]:
+def _series_numbers(connection: Connection, fleet: str, wanted: Sequence[Name]) -> dict[Name, int]:
     """The number of each cell's series; those that are new get one."""
     known = _known_series(connection, fleet)
-    new = [cell for cell in wanted if cell not in known]
+    new = [name for name in wanted if name not in known]
     if not new:
         return known
     dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
     statement = dialect.insert(series).on_conflict_do_nothing()
-    connection.execute(statement, [{"fleet": fleet, **_named(cell)} for cell in new])
+    connection.execute(statement, [{"fleet": fleet, **dict(zip(NAME, name, strict=True))} for name in new])
     return _known_series(connection, fleet)
 
 
-def _known_series(connection: Connection, fleet: str) -> dict[Cell, int]:
-    rows = connection.execute(select(series).where(series.c.fleet == fleet))
+def _known_series(connection: Connection, fleet: str) -> dict[Name, int]:
+    asked = select(series.c.number, *(series.c[column] for column in NAME)).where(series.c.fleet == fleet)
     return {
-        Cell(model=row.model, stage=row.stage, target=row.target or None, variant=row.variant or None): row.number
-        for row in rows
+        (model, stage, target, variant): number for number, model, stage, target, variant in connection.execute(asked)
     }
 
 
-def _named(cell: Cell) -> Row:
+def _name(cell: CellFacts) -> Name:
     """A cell's name in columns: SQL's NULLs are never equal, so that what is absent is empty."""
-    return {"model": cell.model, "stage": cell.stage, "target": cell.target or "", "variant": cell.variant or ""}
+    return cell.model, cell.stage, cell.target or "", cell.variant or ""
 
 
-def _rows(night: Night, run: int, numbers: dict[Cell, int]) -> Iterator[tuple[Table, Rows]]:
-    keyed = [({"run": run, "series": numbers[cell.cell]}, cell) for cell in night.cells]
-    yield cells, [key | _cell_row(cell) for key, cell in keyed]
-    yield facts, [key | {"json": cell.model_dump_json(exclude_defaults=True)} for key, cell in keyed]
+def _rows(night: Night, run: int, named: dict[Name, int]) -> Iterator[tuple[Table, Rows]]:
+    keyed = [({"run": run, "series": named[_name(cell)]}, cell) for cell in night.cells]
+    of_cells = [key | _cell_row(cell) for key, cell in keyed]
+    yield cells, of_cells
+    yield nights, [{"run": run, "numbers": packed_numbers(of_cells), "facts": packed_facts(night.lines)}]
     yield breaks, [row for key, cell in keyed for row in _break_rows(key, cell)]
     yield launches, [row for key, cell in keyed for row in _launch_rows(key, cell)]
     yield findings, [{"run": run} | _finding_row(finding) for finding in night.findings]

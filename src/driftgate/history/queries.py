@@ -8,20 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from driftgate.core.errors import UsageError, did_you_mean
 from driftgate.core.facts import CellFacts
 from driftgate.core.records import Agent, Cell
-from driftgate.history.schema import breaks, cells, facts, runs, series
-
-NUMBERS = ("p50", "compile_s", "peak_rss_bytes", "weight_bytes", "max_abs", "duration_s", "break_count")
-"""The columns that `window` may be asked for."""
-
-WORST = ("compile_s", "peak_rss_bytes", "max_abs")
-"""Those of which the largest value over a window counts."""
+from driftgate.history.numbers import Numbers
+from driftgate.history.packing import unpacked_facts, unpacked_numbers
+from driftgate.history.schema import nights, runs, series
 
 
 @dataclass(frozen=True)
@@ -37,15 +31,6 @@ class RunSummary:
     cells: int
     agents: tuple[Agent, ...]
     config: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Window:
-    """A number of many series over many nights: a row for each series, a column for each run, NaN where there is none."""
-
-    series: tuple[Cell, ...]
-    runs: tuple[RunSummary, ...]
-    values: NDArray[np.float64]
 
 
 def runs_of(
@@ -92,60 +77,18 @@ def runs_of_commit(connection: Connection, fleet: str, commit: str) -> tuple[Run
     return _summaries(connection, asked)
 
 
-def facts_in(connection: Connection, run: int) -> dict[Cell, CellFacts]:
-    """What is known of each cell of a run."""
-    rows = connection.execute(select(facts.c.json).where(facts.c.run == run))
-    found = (CellFacts.model_validate_json(row.json) for row in rows)
-    return {one.cell: one for one in found}
+def facts_in(connection: Connection, run: RunSummary) -> dict[Cell, CellFacts]:
+    """What is known of each cell of a run. Raises MachineryError where that is damaged."""
+    kept = connection.execute(select(nights.c.facts).where(nights.c.run == run.number)).scalar()
+    return {one.cell: one for one in unpacked_facts(kept, run.run_id)}
 
 
-def window(
-    connection: Connection, over: Sequence[RunSummary], number: str = "p50", *, stage: str | None = None
-) -> Window:
-    """A number of all series that have it, over these runs. Raises ValueError for a number that no column holds."""
-    if number not in NUMBERS:
-        raise ValueError(f"{number!r} is none of {', '.join(NUMBERS)}")
-    column = cells.c[number]
-    asked = select(cells.c.run, cells.c.series, column).where(
-        cells.c.run.in_([run.number for run in over]), column.is_not(None)
-    )
-    if stage is not None:
-        asked = asked.where(cells.c.series.in_(select(series.c.number).where(series.c.stage == stage)))
-    found = np.array(connection.execute(asked).fetchall(), dtype=np.float64).reshape(-1, 3)
-    named = _cells_of(connection, {run.fleet for run in over})
-    rows, row_of = np.unique(found[:, 1].astype(np.int64), return_inverse=True)
-    column_of = {run.number: index for index, run in enumerate(over)}
-    values = np.full((len(rows), len(over)), np.nan)
-    values[row_of, [column_of[int(run)] for run in found[:, 0]]] = found[:, 2]
-    return Window(tuple(named[int(row)] for row in rows), tuple(over), values)
-
-
-def worst(connection: Connection, over: Sequence[RunSummary]) -> dict[Cell, dict[str, float]]:
-    """The largest value of each number that each series had over these runs, where its cell passed."""
-    columns = [cells.c[name] for name in WORST]
-    asked = (
-        select(cells.c.series, *(func.max(column).label(column.name) for column in columns))
-        .where(cells.c.run.in_([run.number for run in over]), cells.c.verdict == "passed")
-        .group_by(cells.c.series)
-    )
-    named = _cells_of(connection, {run.fleet for run in over})
-    rows = connection.execute(asked)
-    return {
-        named[number]: {name: float(value) for name, value in zip(WORST, values, strict=True) if value is not None}
-        for number, *values in rows
-    }
-
-
-def nights_with_break(connection: Connection, over: Iterable[RunSummary]) -> dict[tuple[Cell, str], int]:
-    """In how many of these runs each break (by fingerprint) of each cell was."""
-    chosen = list(over)
-    asked = (
-        select(breaks.c.series, breaks.c.fingerprint, func.count().label("nights"))
-        .where(breaks.c.run.in_([run.number for run in chosen]))
-        .group_by(breaks.c.series, breaks.c.fingerprint)
-    )
-    named = _cells_of(connection, {run.fleet for run in chosen})
-    return {(named[row.series], row.fingerprint): row.nights for row in connection.execute(asked)}
+def numbers_of(connection: Connection, over: Sequence[RunSummary]) -> Numbers:
+    """The numbers of these runs, read in one sweep. Raises MachineryError for those that are damaged."""
+    asked = select(nights.c.run, nights.c.numbers).where(nights.c.run.in_([run.number for run in over]))
+    kept = {row.run: row.numbers for row in connection.execute(asked)}
+    found = [unpacked_numbers(kept.get(run.number), run.run_id) for run in over]
+    return Numbers(found, _cells_of(connection, {run.fleet for run in over}))
 
 
 def _summaries(connection: Connection, asked: Select[Any]) -> tuple[RunSummary, ...]:

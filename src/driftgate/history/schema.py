@@ -1,7 +1,8 @@
-"""The tables of the history. `cells` is narrow, so that months of numbers are read in one sweep; what else is known of a cell stands in
-`facts`, as JSON.
+"""The tables of the history. `cells` holds the numbers for whoever asks in SQL; `nights` holds them once more, and all else that is known
+of the cells, in one piece a run: what the gate asks for.
 
-    runs ─┬─ cells ── facts          one row a cell and run; `series` names the cell for all nights
+    runs ─┬─ cells                   one row a cell and run; `series` names the cell for all nights
+          ├─ nights                  one row a run: see history/packing.py
           ├─ breaks                  one row a place in code, cell and run
           ├─ launches                one row a process launch that was timed
           └─ findings
@@ -17,6 +18,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -24,8 +26,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-VERSION = 1
-"""The format of the tables. A database of a newer one is refused."""
+VERSION = 2
+"""The format of the tables. A database of a newer one is refused, an older one upgraded where it stands.
+
+1  the first (November 2026)
+2  `nights`, in place of a table `facts` with a row a cell
+"""
 
 METADATA = MetaData()
 _NUMBER = BigInteger().with_variant(Integer, "sqlite")
@@ -88,7 +94,13 @@ cells = Table(
     sqlite_with_rowid=False,
 )
 
-facts = Table("facts", METADATA, _of_run(), _of_series(), Column("json", Text, nullable=False), sqlite_with_rowid=False)
+nights = Table(
+    "nights",
+    METADATA,
+    _of_run(),
+    Column("numbers", LargeBinary, nullable=False),
+    Column("facts", LargeBinary, nullable=False),
+)
 
 breaks = Table(
     "breaks",

@@ -11,19 +11,15 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from driftgate.core.facts import CellFacts
+from driftgate.core.machines import machine_of
 from driftgate.core.records import Agent, Cell, StageRecord
-from driftgate.core.verdicts import KIND_FACTS, FailureKind
+from driftgate.core.verdicts import SAYS_NOTHING
 from driftgate.history.baseline import Baseline
 from driftgate.history.database import Database
-from driftgate.history.queries import RunSummary, Window, window, worst
+from driftgate.history.numbers import Window
+from driftgate.history.queries import RunSummary, numbers_of
 from driftgate.steps.compare import Changed, provenance_changes
 
-MACHINE = ("cpu", "cores", "gpus", "image")
-VARIABLES = ("OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "NVIDIA_TF32_OVERRIDE")
-SAYS_NOTHING = frozenset({FailureKind.UPSTREAM, FailureKind.UNAVAILABLE}) | {
-    kind for kind, facts in KIND_FACTS.items() if facts.machinery
-}
-"""Kinds of a failure after which nobody knows how the cell would have ended."""
 NO_CELL: Mapping[str, float] = MappingProxyType({})
 
 
@@ -47,7 +43,8 @@ class Against:
         latencies, largest = None, {}
         if alike:
             with database.reading() as connection:
-                latencies, largest = window(connection, alike, "p50", stage="infer"), worst(connection, alike)
+                numbers = numbers_of(connection, alike)
+            latencies, largest = numbers.window("p50"), numbers.worst()
         return cls(
             baseline=baseline,
             provenance=tuple(provenance_changes(baseline.agents, agents)),
@@ -76,14 +73,6 @@ class Against:
     def unlike(self) -> bool:
         """Whether no time or memory of the baseline can be compared with this run's."""
         return self._machines.isdisjoint(map(machine_of, self._agents.values()))
-
-
-def machine_of(agent: Agent) -> tuple[object, ...]:
-    """All by which two machines take different times for the same work."""
-    return (
-        *(getattr(agent, name) for name in MACHINE),
-        *(agent.environment.get(name) for name in VARIABLES),
-    )
 
 
 def headline(against: Against) -> str:

@@ -5,7 +5,7 @@ Screening needs nothing but the history. Confirming launches processes, which a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,16 +40,18 @@ def night_of(store: RunStore, against: Against) -> Night:
     """The timed cells that have a window. Times from the cache are no news: they are those of the night that took them."""
     window = against.latencies
     rows = {cell: number for number, cell in enumerate(window.series)} if window is not None else {}
-    known = [(cell, p50) for cell, p50 in _latencies(store) if cell in rows]
+    known = list(_latencies(store, rows))
     values = window.values[[rows[cell] for cell, _ in known]] if window is not None else np.empty((0, 0))
     return Night(tuple(cell for cell, _ in known), values, np.array([p50 for _, p50 in known], dtype=np.float64))
 
 
-def _latencies(store: RunStore) -> Iterator[tuple[Cell, float]]:
-    for record in store.records():
-        payload = record.payload
-        if record.passed and not record.cached and isinstance(payload, InferPayload) and payload.latency is not None:
-            yield record.cell, payload.latency.p50
+def _latencies(store: RunStore, of: Container[Cell]) -> Iterator[tuple[Cell, float]]:
+    for cell in store.plan().cells:
+        record = store.record(cell) if cell in of else None
+        if record is None or not record.passed or record.cached:
+            continue
+        if isinstance(record.payload, InferPayload) and record.payload.latency is not None:
+            yield cell, record.payload.latency.p50
 
 
 def procedure_of(settings: LatencySettings) -> Procedure:
@@ -101,6 +103,7 @@ def confirmed(
                 "q": one.q,
                 "superiority": one.superiority,
                 "launches": one.launches,
+                "against": one.against,
                 "z": one.z,
                 "cause": "versions" if separated else NOT_SEPARATED,
                 "since": began,
@@ -112,8 +115,9 @@ def _sentence(cell: Cell, one: Confirmation, *, separated: bool, began: str | No
     interval = f" (95 % interval {one.interval[0] - 1:+.1%} to {one.interval[1] - 1:+.1%})" if one.interval else ""
     tail = "" if separated else f": {NOT_SEPARATED}"
     since = f"; it began about {began}" if began else ""
+    baseline = f"{one.against}" if separated else f"{one.against} earlier nights"
     return (
-        f"{_name(cell)} is {one.ratio - 1:.1%} slower{interval}, {one.launches} launches against {one.launches}, "
+        f"{_name(cell)} is {one.ratio - 1:.1%} slower{interval}, {one.launches} launches against {baseline}, "
         f"q = {one.q:.2g}{since}{tail}"
     )
 

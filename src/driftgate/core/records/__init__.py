@@ -1,5 +1,6 @@
 """The records of a run: frozen, validated, and the only way in which the parts of Driftgate speak to each other."""
 
+from driftgate.core.records.archive import ArchivedFile, ArchiveManifest, NotArchived
 from driftgate.core.records.base import SCHEMA_VERSION, Record
 from driftgate.core.records.conditions import Conditions, Energy, Memory
 from driftgate.core.records.drift import (
@@ -14,7 +15,7 @@ from driftgate.core.records.drift import (
 )
 from driftgate.core.records.explain import (
     CompilePhases,
-    Difference,
+    Discrepancy,
     ExplainPayload,
     Fullgraph,
     GraphBreak,
@@ -23,7 +24,7 @@ from driftgate.core.records.explain import (
     SkippedFrame,
 )
 from driftgate.core.records.export import ExportAttempt, ExportPayload, FailureSummary, ShapeInference, SourceLine
-from driftgate.core.records.finding import Finding, Findings, Severity, finding_id
+from driftgate.core.records.finding import Finding, FindingGroup, Findings, Severity, finding_id
 from driftgate.core.records.in_turn import InTurnPayload
 from driftgate.core.records.infer import InferPayload, Latency, Output, StreamTest
 from driftgate.core.records.model import LeftOut, Lock, LockedFile, LockEntry, ModelIdentity, Unpinned
@@ -47,14 +48,16 @@ __all__ = [
     "PAYLOADS",
     "SCHEMA_VERSION",
     "Agent",
+    "ArchiveManifest",
+    "ArchivedFile",
     "Artifact",
     "Cell",
     "CellResult",
     "CompilePhases",
     "Conditions",
     "Culprit",
-    "Difference",
     "Disagreement",
+    "Discrepancy",
     "DriftPayload",
     "Energy",
     "ExpectedFailure",
@@ -64,6 +67,7 @@ __all__ = [
     "Failure",
     "FailureSummary",
     "Finding",
+    "FindingGroup",
     "Findings",
     "Fullgraph",
     "GraphBreak",
@@ -82,6 +86,7 @@ __all__ = [
     "Manifest",
     "Memory",
     "ModelIdentity",
+    "NotArchived",
     "OperatorTime",
     "Output",
     "Plan",

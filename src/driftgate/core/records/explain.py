@@ -66,7 +66,7 @@ class CompilePhases(Record):
     other_s: float
 
 
-class Difference(Record):
+class Discrepancy(Record):
     """Why a count of torch's is not the number of break events: `events` more (or fewer) than there are, and for what reason.
 
     `counters` is `torch._dynamo.utils.counters["graph_break"]`, `explain` what `torch._dynamo.explain` says.
@@ -125,7 +125,7 @@ class ExplainPayload(Record):
     second_shape: SecondShape | None = None
     compile_s: float
     counter_break_count: int | None = None
-    reconciliation: tuple[Difference, ...] | None = None
+    reconciliation: tuple[Discrepancy, ...] | None = None
     skipped: tuple[SkippedFrame, ...] = ()
     recompiled: tuple[Recompile, ...] = ()
     cache_limit_hits: int | None = None

@@ -44,6 +44,9 @@ def culprit(job: Job, bench: Bench) -> DriftPayload:
     provider = _provider(candidate)
     if provider is None:
         return told.model_copy(update={"culprit_note": _no_graph(candidate)})
+    missing = TARGETS.load(candidate).available()
+    if missing is not None:  # a run of several machines is judged on one of them
+        return told.model_copy(update={"culprit_note": f"a culprit is sought where {candidate} runs: {missing}"})
     case, note = _case(job, provider)
     if case is None:
         return told.model_copy(update={"culprit_note": note})
