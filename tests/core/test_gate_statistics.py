@@ -109,7 +109,7 @@ def test_a_slow_series_stands_out_from_its_own_window() -> None:
     found = screen(window, tonight)
     assert suspects(found.z, 1.5, 12) == (7,)
     assert found.spread[7] == pytest.approx(0.02, rel=0.4)
-    assert found.z_of(7, float(tonight[7])) == pytest.approx(found.z[7])
+    assert found.score_of(7, float(tonight[7])) == pytest.approx(found.score[7])
 
 
 def test_what_the_night_does_to_all_series_is_taken_away() -> None:
@@ -142,6 +142,30 @@ def test_a_night_without_any_launch_is_a_gap_and_no_error() -> None:
     assert np.isfinite(screen(window, window[:, 5]).z).all()
 
 
+def test_a_window_with_gaps_is_judged_by_the_nights_it_has() -> None:
+    window, tonight = _window(), np.median(_window(), axis=1)
+    gaps = np.concatenate([window, np.full((40, 7), np.nan)], axis=1)[:, np.random.default_rng(6).permutation(37)]
+    with_gaps, without = screen(gaps, tonight), screen(window, tonight)
+    assert with_gaps.score.tolist() == pytest.approx(without.score.tolist())
+    assert with_gaps.z.tolist() == pytest.approx(without.z.tolist())
+
+
+def test_a_launch_that_nights_have_anyway_scores_less_than_one_that_they_never_had() -> None:
+    window = np.exp(np.random.default_rng(8).normal(0, 0.02, (40, 60)))
+    window[0, ::10] *= 1.5
+    found = screen(window, np.array([1.4, 1.4, *np.ones(38)]))
+    assert found.z[0] > 10
+    assert found.score[0] < 2.3 < found.score[1]
+
+
+def test_one_wild_launch_is_not_worth_ten() -> None:
+    window = _window()
+    tonight = np.median(window, axis=1)
+    far, farther = (screen(window, tonight * np.where(np.arange(40) == 7, factor, 1)) for factor in (1.2, 100))
+    assert far.score[7] == farther.score[7]
+    assert farther.z[7] > far.z[7]
+
+
 def test_other_shapes_are_refused() -> None:
     with pytest.raises(ValueError, match="does not fit"):
         screen(np.ones((3, 10)), np.ones(4))
@@ -165,6 +189,9 @@ class Machine:
     def in_turn(self, series: int, count: int) -> tuple[list[float], list[float]]:
         return list(self._levels[series] * self._noise(count)), self.current(series, count)
 
+    def separated(self, series: int) -> bool:
+        return True
+
     def _noise(self, count: int) -> np.ndarray:
         return np.exp(self._draw.normal(0, 0.02, count))
 
@@ -187,7 +214,7 @@ def test_a_real_slowdown_is_confirmed_with_its_size() -> None:
     assert 1.05 < one.interval[0] < one.ratio < one.interval[1] < 1.15
     assert one.launches == 14
     assert one.q <= 0.0015
-    assert machine.launched[42] == 2 + 14
+    assert machine.launched[42] == 3 + 14
 
 
 def test_bad_luck_is_let_go_after_the_first_look() -> None:
@@ -196,6 +223,34 @@ def test_bad_luck_is_let_go_after_the_first_look() -> None:
     assert len(found) == 12
     assert sum(one.launches == 7 for one in found) >= 10
     assert sum(machine.launched.values()) <= 24 * 2 + 12 * 14
+
+
+def test_rounds_of_launches_have_ever_fewer_candidates() -> None:
+    machine, _, found = _night({}, Procedure(first_look=7, last_look=7))
+    launched = sorted((count - 7 * (row in {one.series for one in found}) for row, count in machine.launched.items()))
+    assert launched == [1] * 25 + [2] * 14 + [3] * 21
+
+
+def test_earlier_nights_in_place_of_the_baseline_ask_for_more_than_a_night_like_others() -> None:
+    class Alone(Machine):
+        asked: frozenset[int] = frozenset()
+
+        def in_turn(self, series: int, count: int) -> tuple[list[float], list[float]]:
+            nights = [] if series in self.asked else list(_window(series=300)[series])
+            self.asked |= {series}
+            return nights, self.current(series, count)
+
+        def separated(self, series: int) -> bool:
+            return False
+
+    levels, window = np.geomspace(1e-4, 1, 300), _window(series=300)
+    machine = Alone(levels, {42: 1.2, 77: 1.05})
+    tonight = np.array([machine.current(row, 1)[0] for row in range(300)])
+    _, found = judge_night(window, tonight, machine)
+    assert [one.series for one in found if one.slower] == [42]
+    (slow,) = [one for one in found if one.slower]
+    assert (slow.launches, slow.against, slow.separated) == (28, 30, False)
+    assert 77 in [one.series for one in found]
 
 
 def test_what_is_faster_is_no_slowdown() -> None:

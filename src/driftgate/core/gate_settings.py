@@ -46,15 +46,16 @@ class LatencySettings(RuleSettings):
 
     severity: Severity | Literal["off"] | None = Severity.ERROR
     confirm: bool = True
-    candidate_z: Annotated[float, Field(gt=0)] = 1.5
-    candidate_share: Share = 0.08
-    relaunches: Annotated[int, Field(ge=1, le=20)] = 2
+    candidate_z: Annotated[float, Field(gt=0)] = 0.8
+    candidate_share: Share = 0.2
+    relaunches: Annotated[int, Field(ge=1, le=20)] = 3
     suspects: Annotated[int, Field(ge=1, le=1000)] = 12
     first_look: Annotated[int, Field(ge=7, le=100)] = 7
-    last_look: Annotated[int, Field(ge=7, le=200)] = 14
-    hopeful_p: Share = 0.05
+    last_look: Annotated[int, Field(ge=7, le=200)] = 28
+    hopeful_p: Share = 0.1
     alarm_q: Share = 0.0015
     least_ratio: Factor = 1.02
+    night_z: Annotated[float, Field(gt=0)] = 4.0
 
 
 class GateSettings(BaseModel):

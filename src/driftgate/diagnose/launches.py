@@ -64,14 +64,18 @@ class NewLaunches:
         return times
 
     def in_turn(self, series: int, count: int) -> Times:
-        """Launches of both, in turn; or of tonight's build alone, and as many earlier nights. Raises NotLaunchedError."""
+        """Launches of both, in turn; or of tonight's build alone, and all earlier nights, once. Raises NotLaunchedError."""
         taken = self._taken.get(series, 0)
         self._taken[series] = taken + count
         before = self._side_before(series)
         if before is not None:
             return in_turn(before, self._side_now(series), count, seed=1000 * series + taken)
-        known = [time for time in self.nights[series].tolist() if math.isfinite(time)]
-        return known[taken : taken + count], self.current(series, count)
+        known = [] if taken else [time for time in self.nights[series].tolist() if math.isfinite(time)]
+        return known, self.current(series, count)
+
+    def separated(self, series: int) -> bool:
+        """Whether the baseline has a side of its own. False as well before it was first needed."""
+        return series in self._before
 
     def _side_now(self, series: int) -> Side:
         if series not in self._now:
@@ -105,6 +109,9 @@ class _Kept:
         self.looks.append(times)
         return times
 
+    def separated(self, series: int) -> bool:
+        return self.launches.separated(series)
+
 
 @dataclass
 class _Again:
@@ -119,6 +126,9 @@ class _Again:
     def in_turn(self, series: int, count: int) -> Times:
         del count
         return self.looks[series].pop(0)
+
+    def separated(self, series: int) -> bool:
+        return self.launches.separated(series)
 
 
 def confirm_all(

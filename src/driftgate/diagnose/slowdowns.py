@@ -14,6 +14,7 @@ from pathlib import Path
 
 from driftgate.core.errors import UsageError
 from driftgate.core.gate_settings import LatencySettings
+from driftgate.core.machines import MACHINE, VARIABLES, machine_of
 from driftgate.core.records import Agent, Cell, Finding, LockEntry
 from driftgate.core.statistics.change_point import change_point, without_offsets
 from driftgate.core.statistics.night import Confirmation, find_suspects
@@ -25,7 +26,7 @@ from driftgate.diagnose.sides import Side, Sides
 from driftgate.diagnose.worktrees import Worktrees, worktrees
 from driftgate.machine.provenance import this_agent
 from driftgate.machine.store import RunStore
-from driftgate.steps.against import MACHINE, VARIABLES, Against, machine_of
+from driftgate.steps.against import Against
 from driftgate.steps.slower import Night, confirmed, procedure_of, unconfirmed
 
 _NEVER_BUILT = "driftgate"  # what measures is the same on both sides, on purpose
@@ -113,18 +114,24 @@ def confirm_night(
 
 @dataclass
 class _Told:
-    """Says which candidates are launched again."""
+    """Says which candidates are launched again, each once."""
 
     launches: NewLaunches
     tell: Tell
+    told: set[int] = field(default_factory=set)
 
     def current(self, series: int, count: int) -> list[float]:
-        self.tell(f"{self.launches.cells[series]} stands out: launching it again")
+        if series not in self.told:
+            self.tell(f"{self.launches.cells[series]} stands out: launching it again")
+            self.told.add(series)
         return self.launches.current(series, count)
 
     def in_turn(self, series: int, count: int) -> tuple[list[float], list[float]]:
         baseline, current = self.launches.in_turn(series, count)
         return list(baseline), list(current)
+
+    def separated(self, series: int) -> bool:
+        return self.launches.separated(series)
 
 
 def _found(

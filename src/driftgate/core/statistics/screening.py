@@ -1,7 +1,9 @@
 """Screening: which of a night's many series are worth launching again.
 
-Each series is judged by its own spread from launch to launch, over the nights of a window; what moved all series of a target alike
-(the night's own offset) is taken away first. A suspect is nothing but a candidate: only launches made anew decide.
+Each series is judged by its own window of nights: what moved all series of a target alike (the night's own offset) is taken away first.
+How far out a launch is, its score, is the mean of two opinions, both in standard deviations of a bell curve: its rank among the window's
+nights (a series that has such nights anyway does not stand out, however heavy its tail), and its distance in robust spreads, cut off at
+three (one wild launch is not worth ten). A suspect is nothing but a candidate: only launches made anew decide.
 """
 
 from __future__ import annotations
@@ -9,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,22 +23,31 @@ LEAST_NIGHTS = 8
 """Nights that a series needs before its spread says anything."""
 LEAST_SPREAD = 0.002
 """No series is believed to repeat itself better than this: a window may be quiet by luck, a clock coarse."""
-_MAD_TO_SIGMA = 1.4826
+MOST_SPREADS = 3.0
+"""A launch farther out than this says no more than that it is far out."""
+MAD_TO_SIGMA = 1.4826
+
+_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True)
 class Screening:
-    """How many spreads each series is above its window tonight (`z`: slower is positive), its `level` there (seconds) and `spread`
-    (a share of its time), and the night's `offset` (a factor) that all series have in common. NaN where a window is too short."""
+    """How many spreads each series is above its window tonight (`z`: slower is positive), its `score`, its `level` in the window
+    (seconds) and `spread` (a share of its time), and the night's `offset` (a factor) that all series have in common. `nights` are the
+    window's launches, sorted, as logarithms around that level. NaN where a window is too short or has a gap."""
 
     z: Floats
+    score: Floats
     level: Floats
     spread: Floats
     offset: float
+    nights: Floats
 
-    def z_of(self, series: int, time: float) -> float:
-        """The z of another launch of the same night."""
-        return math.log(time / self.offset / float(self.level[series])) / float(self.spread[series])
+    def score_of(self, series: int, time: float) -> float:
+        """The score of another launch of the same night."""
+        moved = math.log(time / self.offset / float(self.level[series]))
+        row = slice(series, series + 1)
+        return float(_scores(np.array([moved]), self.spread[row], self.nights[row])[0])
 
 
 def screen(window: Floats, tonight: Floats) -> Screening:
@@ -45,38 +58,49 @@ def screen(window: Floats, tonight: Floats) -> Screening:
     """
     if window.ndim != 2 or tonight.shape != window.shape[:1]:
         raise ValueError(f"a window of {window.shape} does not fit {tonight.shape} series")
-    logs, now = _centred(np.log(window)), np.log(tonight)
-    level = _median(np.log(window))
-    moved = now - level
+    nights, level = _centred(np.log(window)), _median(np.log(window))
+    moved = np.log(tonight) - level
     offset = float(np.nanmedian(moved)) if np.isfinite(moved).any() else 0.0
-    spread = np.maximum(_MAD_TO_SIGMA * _median(np.abs(logs)), LEAST_SPREAD)
     known = np.isfinite(window).sum(axis=1) >= LEAST_NIGHTS
-    z = np.where(known, (moved - offset) / spread, np.nan)
-    return Screening(z, np.exp(level), np.where(known, spread, np.nan), float(np.exp(offset)))
+    spread = np.where(known, np.maximum(MAD_TO_SIGMA * _median(np.abs(nights)), LEAST_SPREAD), np.nan)
+    nights, moved = np.sort(nights, axis=1), moved - offset
+    scores = _scores(moved, spread, nights)
+    return Screening(moved / spread, scores, np.exp(level), spread, float(np.exp(offset)), nights)
+
+
+def _scores(moved: Floats, spread: Floats, nights: Floats) -> Floats:
+    """Of launches that are `moved` (logarithms) from their levels."""
+    below = ((nights < moved[:, None]).sum(axis=1) + (nights <= moved[:, None]).sum(axis=1)) / 2
+    among = np.isfinite(nights).sum(axis=1)
+    ranked = np.array([_bell(float(rank), int(of)) for rank, of in zip(below, among, strict=True)])
+    return np.asarray((ranked + np.clip(moved / spread, -MOST_SPREADS, MOST_SPREADS)) / 2)
+
+
+@lru_cache(maxsize=4096)
+def _bell(below: float, of: int) -> float:
+    """Where a launch with that many of the window's below it would stand on a bell curve."""
+    return _NORMAL.inv_cdf((below + 0.5) / (of + 1))
 
 
 def _centred(logs: Floats) -> Floats:
     """Without each series' level, and without what a night did to all of them."""
     around = logs - _median(logs)[:, None]
-    by_night = np.array([np.nanmedian(night) if np.isfinite(night).any() else 0.0 for night in around.T])
-    around = around - by_night
+    around = around - np.nan_to_num(_median(around.T))
     return np.asarray(around - _median(around)[:, None])
 
 
 def _median(rows: Floats) -> Floats:
     """The median of each row; NaN for a row without a number."""
-    there = np.isfinite(rows).any(axis=1)
-    medians = np.full(len(rows), np.nan)
-    medians[there] = np.nanmedian(rows[there], axis=1)
-    return medians
+    ordered, known, each = np.sort(rows, axis=1), (~np.isnan(rows)).sum(axis=1), np.arange(len(rows))
+    return np.asarray((ordered[each, (known - 1) // 2] + ordered[each, known // 2]) / 2)  # NaN is sorted to the end
 
 
-def suspects(z: Floats, least: float, most: int) -> tuple[int, ...]:
-    """The rows whose z is at least `least`, the most suspicious first, at most `most` of them."""
-    order = np.argsort(-np.nan_to_num(z, nan=-np.inf), kind="stable")
-    return tuple(int(row) for row in order[:most] if z[row] >= least)
+def suspects(scores: Floats, least: float, most: int) -> tuple[int, ...]:
+    """The rows whose score (or z) is at least `least`, the most suspicious first, at most `most` of them."""
+    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")
+    return tuple(int(row) for row in order[:most] if scores[row] >= least)
 
 
-def pooled(z_values: Sequence[float]) -> float:
-    """One z of several launches of the same night: their sum, over what independent launches would spread."""
-    return float(sum(z_values) / np.sqrt(len(z_values)))
+def pooled(scores: Sequence[float]) -> float:
+    """One score of several launches of the same night: their sum, over what independent launches would spread."""
+    return float(sum(scores) / np.sqrt(len(scores)))
