@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from driftgate.core.errors import MachineryError
 from driftgate.core.records import Artifact, Cell, CellResult, Failure, Lock, LockEntry, Plan
 from driftgate.core.verdicts import FailureKind, Verdict
 from driftgate.executors.conductor import Conductor, Places
@@ -232,6 +233,15 @@ def test_a_damaged_record_counts_as_none(bench):
     records = bench.conduct(pool)
     assert pool.submitted == ["a/inputs"]
     assert records["a/inputs"].passed
+
+
+def test_a_record_of_another_run_is_refused_by_name_and_nothing_is_computed(bench):
+    first = next(iter(bench.conduct(ScriptedPool()).values()))
+    bench.store.write_record(first.model_copy(update={"run_id": "20200101T000000Z-abcdef"}))
+    pool = ScriptedPool()
+    with pytest.raises(MachineryError, match=r"a/export.json is of run 20200101T000000Z-abcdef, not of"):
+        bench.conduct(pool)
+    assert pool.submitted == []
 
 
 def test_a_skip_names_the_first_cause_not_the_skip_before_it(bench):

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.records import Artifact
 from driftgate.core.verdicts import FailureKind
-from driftgate.machine.files import sha256_of
+from driftgate.machine.files import safe_name, sha256_of
 
 MOST_FILES = 10_000
-NAME_BYTES = 240
 
 
 def artifacts_of(work: Path) -> tuple[Artifact, ...]:
@@ -42,18 +41,6 @@ def _plain_files(folder: Path) -> Iterator[Path]:
                 yield Path(entry.path)
             else:
                 raise _bad(f"the stage left {entry.name!r}, which is no plain file but a link or a device")
-
-
-def safe_name(name: str) -> bool:
-    """Whether a relative path may become part of a run."""
-    path = PurePosixPath(name)
-    return (
-        bool(path.parts)
-        and not path.is_absolute()
-        and not any(part.startswith(".") for part in path.parts)
-        and name.isprintable()
-        and len(name.encode("utf-8", "surrogateescape")) <= NAME_BYTES
-    )
 
 
 def _bad(message: str) -> StageFailure:

@@ -126,7 +126,7 @@ class Conductor:
         try:
             return self._store.record(cell)
         except DamagedRecordError as error:
-            self._events.write("damaged", level="warning", model=cell.model, cell=cell.name, message=str(error))
+            self._events.write("damaged", level="warning", about=cell, message=str(error))
             return None
 
     def _remember(self, cell: Cell, record: StageRecord) -> None:
@@ -192,8 +192,7 @@ class Conductor:
         task = self._task(attempt, self._work_folder())
         self._running[task.id] = attempt
         self._pool.submit(task)
-        name = f"{cell.name}[{attempt.part}]" if attempt.part else cell.name
-        self._events.write("start", model=cell.model, cell=name, attempt=attempt.tries)
+        self._events.write("start", about=cell, part=attempt.part, attempt=attempt.tries)
 
     def _restore_files_for(self, cell: Cell) -> None:
         folder = self._store.model_folder(cell.model)

@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from driftgate.core.records import Artifact, CellResult, Failure
 from driftgate.core.verdicts import FailureKind
-from driftgate.executors.artifacts import safe_name
+from driftgate.machine.files import safe_name
 from driftgate.machine.isolation.guardian import Order, Outcome
 
 RESULT_BYTES = 64 * 1024 * 1024

@@ -78,6 +78,10 @@ class CellCache:
                 _link_or_copy(folder / artifact.name, blob)
         write_atomic(self._cell(key), result.to_json())
 
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether `restore` may bring the file back: a cheap look, without hashing."""
+        return self._blob(artifact.sha256).is_file()
+
     def restore(self, artifact: Artifact, folder: Path) -> bool:
         """Put one kept file back into `folder`; False if the cache does not have it any more."""
         return self._place(artifact, folder)

@@ -20,3 +20,12 @@ TARGETS = Registry(
 def needs_own_process(name: str) -> bool:
     """Whether the target must not be forked from a warmed server: a CUDA context or a browser does not survive it."""
     return name.endswith(("-cuda", "-webgpu")) or name.startswith("web-")
+
+
+RUNNERS = ("cpu", "gpu")
+"""The kinds of machine that targets ask for; agents of a CI carry them as labels."""
+
+
+def runner_of(name: str) -> str:
+    """The kind of machine on which a target belongs."""
+    return "gpu" if name.endswith(("-cuda", "-webgpu")) else "cpu"
