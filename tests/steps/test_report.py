@@ -171,6 +171,15 @@ def test_a_run_that_was_cut_off_and_not_judged_says_both(tmp_path):
     assert square(store, lost)[0] == "missing"
     assert f"driftgate gate --run {store.run_id}" in read(store.root / "report" / "index.html").text
     assert f"driftgate run --resume {store.run_id}" in page_of(store, lost.model).text
+
+
+def test_a_column_of_which_nothing_was_computed_yet_stands_there_empty(tmp_path):
+    store = synthetic_run(tmp_path, models=2, judged=False)
+    column = [cell for cell in store.plan().cells if cell.name == "infer.ort-cpu"]
+    for cell in column:
+        store.record_path(cell).unlink()
+    build_report(store)
+    assert {square(store, cell)[0] for cell in column} == {"missing"}
     assert broken_links(report_pages(store), store.root) == []
 
 

@@ -65,7 +65,7 @@ class Overview:
     machinery: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     cached: Counter[str] = field(default_factory=Counter)
-    peak: dict[str, int] = field(default_factory=dict)
+    peak: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     causes: list[Cause] = field(default_factory=list)
     highlights: Highlights = field(default_factory=Highlights)
 
@@ -105,7 +105,7 @@ class Collector:
         view.highlights.add(record)
         view.seconds[column] += record.duration_s
         view.cached[column] += record.cached
-        view.peak[column] = max(view.peak.get(column, 0), record.peak_rss_bytes or 0)
+        view.peak[column] = max(view.peak[column], record.peak_rss_bytes or 0)
         if record.failure and KIND_FACTS[record.failure.kind].machinery:
             view.machinery[record.failure.kind.value] += 1
 
