@@ -2,6 +2,7 @@
 
 import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -132,9 +133,9 @@ def test_alloy_and_prometheus_agree_on_who_scrapes() -> None:
 
 def test_passwords_are_made_once_and_differ_and_a_token_is_left_to_whoever_has_one(tmp_path: Path) -> None:
     wanted = {"one_password": "a/one", "other_password": "a/other", "hub_token": "b/token"}
-    (tmp_path / "compose.yaml").write_text(
-        yaml.safe_dump({"secrets": {name: {"file": file} for name, file in wanted.items()}})
-    )
+    entries = "".join(f"  {name}: {{file: {file}}}\n" for name, file in wanted.items())
+    (tmp_path / "compose.yaml").write_text(f"volumes:\n  not_this: {{file: x}}\nsecrets:\n{entries}")
+    (tmp_path / "a").mkdir(mode=0o755)  # as git leaves a folder that has examples
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs/make_secrets.py").write_bytes((ROOT / "configs/make_secrets.py").read_bytes())
     command = [sys.executable, str(tmp_path / "configs/make_secrets.py")]
@@ -147,8 +148,19 @@ def test_passwords_are_made_once_and_differ_and_a_token_is_left_to_whoever_has_o
     assert (tmp_path / "a").stat().st_mode & 0o077 == 0
 
 
-def test_loki_takes_what_the_shipping_sends() -> None:
-    limits = yaml.safe_load((ROOT / "configs/loki/loki.yaml").read_text("utf-8"))["limits_config"]
+def test_make_secrets_finds_every_secret_without_a_parser_of_yaml() -> None:
+    script = ROOT / "configs/make_secrets.py"
+    wanted = runpy.run_path(str(script))["wanted"]
+    assert wanted((ROOT / "compose.yaml").read_text("utf-8")) == {
+        name: about["file"] for name, about in STACK["secrets"].items()
+    }
+    assert "import yaml" not in script.read_text("utf-8")
+
+
+def test_loki_takes_what_the_shipping_sends_and_shows_it_at_once() -> None:
+    config = yaml.safe_load((ROOT / "configs/loki/loki.yaml").read_text("utf-8"))
+    limits = config["limits_config"]
     assert limits["allow_structured_metadata"] is True
     assert limits["reject_old_samples_max_age"] == "168h"
     assert limits["max_line_size"] == "256KB"
+    assert config["querier"]["query_ingesters_within"] == "0s"  # else records of last night wait in memory, unseen

@@ -171,7 +171,13 @@ def test_links_lead_to_boards_that_exist_and_set_variables_that_they_have():
     for url in urls:
         uid = re.match(r"/d/([\w-]+)\?", url)[1]
         assert set(re.findall(r"&var-(\w+)=", url)) <= uids[uid], url
-        assert set(re.findall(r"\$\{([^}]+)\}", url)) <= BUILT_IN | {"fleet"}, url
+        assert set(re.findall(r"\$\{([^}]+)\}", url)) <= BUILT_IN | {"fleet", "datasource", "loki"}, url
+
+
+def test_a_status_history_asks_for_no_more_points_than_it_can_draw():
+    histories = [p for document in BOARDS.values() for p in document["panels"] if p["type"] == "status-history"]
+    assert len(histories) == 4
+    assert all(panel["maxDataPoints"] <= 100 for panel in histories)  # of 460 pixels, at least two for each
 
 
 def test_every_metric_of_models_and_runs_is_on_a_board_and_no_board_invents_one():

@@ -62,6 +62,11 @@ def test_rules_speak_only_of_metrics_that_there_are():
             assert name in METRICS or name in recorded, name
 
 
+def test_prometheus_takes_what_alloy_kept_while_it_was_down():
+    storage = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))["storage"]["tsdb"]
+    assert int(storage["out_of_order_time_window"].removesuffix("h")) >= 8  # Alloy's write-ahead log keeps as much
+
+
 def test_prometheus_does_not_scrape_what_alloy_brings():
     jobs = yaml.safe_load((FOLDER / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     assert "9091" not in str(jobs)

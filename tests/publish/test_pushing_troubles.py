@@ -16,7 +16,7 @@ from driftgate.history.database import Database
 from driftgate.history.importing import import_run
 from driftgate.sinks.endpoint import Endpoint
 from driftgate.sinks.pushgateway import Gateway
-from driftgate.steps.publish import groups_of, push
+from driftgate.steps.publish import push
 from driftgate.testing import servers
 from driftgate.testing.runs import Story
 from driftgate.testing.workplace import workplace_in
@@ -202,6 +202,10 @@ def test_a_server_that_never_answers_is_given_up():
         ({"status": 404, "body": b"<html>no such page</html>"}, "404 Not Found.*is DRIFTGATE_PUSHGATEWAY_URL a Pushg"),
         ({"status": 302, "location": "http://elsewhere/"}, "302 Found; is DRIFTGATE_PUSHGATEWAY_URL a Pushgateway"),
         ({"status": 503, "body": b"come\nback\x1b[31m later"}, r"503 Service Unavailable: come back \[31m later$"),
+        (
+            {"status": 200, "body": b"<html>welcome"},
+            "200 OK: <html>welcome; is DRIFTGATE_PUSHGATEWAY_URL a Pushgateway",
+        ),
         ({"status": 400, "body": b"x" * 9000}, "1 of 1 group refused, the first for model m: .* answers 400"),
     ],
 )
@@ -212,12 +216,11 @@ def test_whatever_else_a_server_answers_is_told_in_one_short_line(answer, says):
     assert "\n" not in str(told.value)
 
 
-def test_a_list_of_groups_that_is_none_is_told(tmp_path):
-    groups = groups_of(night(tmp_path, models=1), Database.at(None, tmp_path))
+def test_a_list_of_groups_that_is_none_is_told():
     for body in (b"<html>", b'{"data": 7}', b'{"data": [{"labels": 3}]}'):
         wrong = pytest.raises(MachineryError, match="does not answer like a Pushgateway")
         with answering(200, body) as url, Gateway(Endpoint(url)) as gateway, wrong:
-            push(groups, gateway, prune=True)
+            gateway.models("f")
 
 
 def test_groups_go_over_one_connection_and_survive_its_end(gateway):

@@ -11,6 +11,8 @@ from boards.series import Query
 MATRIX_CELL = {"align": "center", "cellOptions": {"type": "color-background", "mode": "basic"}}
 _LEGEND = {"displayMode": "table", "placement": "right", "showLegend": True, "calcs": ["lastNotNull", "max"]}
 _PER_PAGE = 30
+_MOST_POINTS = 100
+"""Of a status history: by default Grafana asks for one a pixel, and then draws nothing but "Too many points to visualize properly"."""
 
 
 def stat(title: str, description: str, unit: str, query: Query, *, width: int = 4, **defaults: Any) -> Panel:
@@ -131,7 +133,17 @@ def over_time(
     }
     options |= {"tooltip": {"mode": "single"}}
     return Panel(
-        "status-history", title, description, unit, (query,), width, height, options, {"fillOpacity": 80}, defaults
+        "status-history",
+        title,
+        description,
+        unit,
+        (query,),
+        width,
+        height,
+        options,
+        {"fillOpacity": 80},
+        defaults,
+        most_points=_MOST_POINTS,
     )
 
 

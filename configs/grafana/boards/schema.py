@@ -43,6 +43,7 @@ class Panel:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     overrides: tuple[Json, ...] = ()
     transformations: tuple[Json, ...] = ()
+    most_points: int | None = None
 
     def json(self, number: int, x: int, y: int) -> Json:
         """The panel at its place."""
@@ -59,6 +60,7 @@ class Panel:
             "fieldConfig": {"defaults": defaults, "overrides": list(self.overrides)},
             "options": dict(self.options),
             "transformations": list(self.transformations),
+            **({} if self.most_points is None else {"maxDataPoints": self.most_points}),
         }
 
 
@@ -175,8 +177,9 @@ def link(title: str, url: str, *, blank: bool = False) -> Json:
 
 
 def board_link(title: str, uid: str, *, fleet: str = "${fleet}", **values: str) -> Json:
-    """A data link to a board with these variables, and the time of this one."""
-    chosen = "".join(f"&var-{name}={value}" for name, value in {"fleet": fleet, **values}.items())
+    """A data link to a board with these variables, and the time and the data sources of this one."""
+    given = {"datasource": "${datasource}", "loki": "${loki}", "fleet": fleet, **values}
+    chosen = "".join(f"&var-{name}={value}" for name, value in given.items())
     return link(title, f"/d/{uid}?${{__url_time_range}}{chosen}")
 
 

@@ -29,6 +29,11 @@ CONNECT_SECONDS = 5.0
 _MOST_WORDS_BYTES = 4096
 _REFUSED = frozenset({400, 413, 422})
 _NOT_NOW = frozenset({408, 425, 429})
+_MENDS = {
+    401: "; check DRIFTGATE_LOKI_USER and DRIFTGATE_LOKI_PASSWORD",
+    403: "; check DRIFTGATE_LOKI_USER and DRIFTGATE_LOKI_PASSWORD",
+    404: "; is DRIFTGATE_LOKI_URL a Loki?",
+}
 
 
 def push_url(endpoint: Endpoint) -> str:
@@ -98,7 +103,8 @@ class LokiBatches(LokiHandler):  # type: ignore[misc]  # the package has no type
         try:
             with session.post(self.emitter.url, json=self._payload(batch)) as response:
                 outcome, wait_s = _understood(response)
-                return Answer(outcome, self._tell(_words(response)), wait_s)
+                words = self._tell(_words(response)) + _MENDS.get(response.status_code, "")
+                return Answer(outcome, words, wait_s)
         except (requests.RequestException, HTTPError) as error:
             self.emitter.close()
             return Answer(Outcome.NOT_NOW, self._tell(_reason(error, patience_s)))

@@ -74,7 +74,7 @@ class Gateway:
         except (httpx2.HTTPError, httpx2.InvalidURL) as error:
             reason = self.endpoint.tell(str(error)) or type(error).__name__
             raise MachineryError(f"cannot push to {self.endpoint.url} ({PREFIX}_URL): {reason}") from error
-        if 200 <= status < 300:
+        if 200 <= status < 300 and (method == "GET" or not body.strip()):  # a Pushgateway has nothing to say to a push
             return body
         raise self._refusal(status, words, body)
 
@@ -99,7 +99,7 @@ class Gateway:
         text = f"{self.endpoint.url} answers {status} {words}" + (f": {said}" if said else "")
         if status in {401, 403}:
             return MachineryError(f"{text}; check {PREFIX}_USER and {PREFIX}_PASSWORD")
-        if 300 <= status < 400 or status in {404, 405}:
+        if status < 400 or status in {404, 405, 501}:
             return MachineryError(f"{text}; is {PREFIX}_URL a Pushgateway?")
         return RefusedError(text) if status == 400 else MachineryError(text)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,14 @@ TEXTS = frozenset(
 )
 """Files in which a secret is blackened; another file that holds one does not go in at all."""
 
+KEPT_BACK = "it holds a secret"
 
-def measured(path: Path, name: str, secrets: Iterable[str]) -> ArchivedFile | None:
-    """The file as an archive would hold it; None for one that is no text and holds a secret. Raises MachineryError."""
+
+def measured(path: Path, name: str, secrets: Iterable[str]) -> ArchivedFile | str:
+    """The file as an archive would hold it, or why it stays out: it is no text, and holds a secret. Raises MachineryError."""
     veil, digest, size = Veil(secrets), hashlib.sha256(), 0
-    if path.suffix not in TEXTS and _holds_a_secret(path, veil):
-        return None
+    if path.suffix not in TEXTS and (reason := _stays_out(path, veil)):
+        return reason
     for chunk in _content(path, veil):
         digest.update(chunk)
         size += len(chunk)
@@ -72,12 +75,17 @@ def _as_measured(root: Path, file: ArchivedFile, secrets: Iterable[str]) -> Iter
         raise MachineryError(f"{root / file.name} changed while it was archived; archive again when nothing is at work")
 
 
-def _holds_a_secret(path: Path, veil: Veil) -> bool:
+def _stays_out(path: Path, veil: Veil) -> str | None:
+    """Why a file that is no text stays out; a `.gz` that a killed worker left half written cannot be searched."""
     with _opened(path) as stream:
         if path.suffix != ".gz":
-            return veil.is_in(stream)
-        with gzip.GzipFile(fileobj=stream) as packed:
-            return veil.is_in(packed)  # type: ignore[arg-type]  # it reads like any binary stream
+            return KEPT_BACK if veil.is_in(stream) else None
+        try:
+            with gzip.GzipFile(fileobj=stream) as packed:
+                found = veil.is_in(packed)  # type: ignore[arg-type]  # it reads like any binary stream
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return "it is damaged, and cannot be searched for secrets"
+        return KEPT_BACK if found else None
 
 
 def _content(path: Path, veil: Veil) -> Iterator[bytes]:
@@ -94,6 +102,5 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as stream:
             yield stream
-    except (OSError, EOFError) as error:
-        reason = reason_of(error) if isinstance(error, OSError) else "it ends in the middle"
-        raise MachineryError(f"cannot read {path}: {reason}") from error
+    except OSError as error:
+        raise MachineryError(f"cannot read {path}: {reason_of(error)}") from error
