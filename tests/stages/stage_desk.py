@@ -70,7 +70,7 @@ class Desk:
             payload = error.payload if isinstance(error.payload, Record) else None
             failure = Failure.of(error.kind, error.message, hint=error.hint, traceback=error.traceback)
         record = StageRecord(
-            run_id="run",
+            run_id=job.store.run_id,
             agent="agent",
             model=self.entry.identity(),
             stage=job.cell.stage,

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from sample_models import X
+from stage_desk import NO_LATENCY, Desk
 
-from desk import NO_LATENCY, Desk
 from driftgate.core.errors import UsageError
 from driftgate.core.records import DriftPayload, InferPayload, TensorDrift
 from driftgate.core.tolerances import ToleranceRow, ToleranceTable

@@ -9,8 +9,8 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from stage_desk import NO_LATENCY, Desk
 
-from desk import NO_LATENCY, Desk
 from driftgate.core.records import ExportPayload
 from driftgate.machine.settings import ExportSettings
 from driftgate.stages.export import export

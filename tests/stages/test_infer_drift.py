@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 from sample_models import X
+from stage_desk import NO_LATENCY, Desk
 
-from desk import NO_LATENCY, Desk
 from driftgate.core.records import DriftPayload, Failure, InferPayload
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.settings import LatencySettings

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sample_models import X
+from stage_desk import NO_LATENCY, Desk
 
-from desk import NO_LATENCY, Desk
 from driftgate.core.records import InferPayload, ModelIdentity
 from driftgate.core.statistics import latency_of_samples
 from driftgate.machine.jobs import Job

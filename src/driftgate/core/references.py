@@ -13,11 +13,11 @@ SLUG_LENGTH = 120
 REFERENCE_LENGTH = 1024
 
 _HF = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(@[\w./-]+)?")
-_ZOO = re.compile(r"(timm/[\w.]+|[\w.-]+(/\w+)?)")
+_ZOO = re.compile(r"(timm/[\w.]+|[\w.*-]+(/[\w*]+)?)")
 _PYTHON = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _SHAPES = {
     "hf": (_HF, "hf:org/name[@revision]"),
-    "zoo": (_ZOO, "zoo:bert[/BertForMaskedLM] or zoo:timm/resnet18"),
+    "zoo": (_ZOO, "zoo:bert[/BertForMaskedLM], zoo:timm/resnet18, or zoo:* for all"),
     "timm": (re.compile(r"[\w.-]+"), "timm:resnet18"),
     "local": (re.compile(r"[^\x00-\x1f\x7f]+"), "local:PATH"),
     "python": (_PYTHON, "python:package.module:factory"),

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from driftgate.core.errors import MachineryError, StageFailure, UsageError, did_you_mean
 from driftgate.core.records import Lock, LockEntry, Unpinned
 from driftgate.core.references import Reference, parse_reference, slug_of
+from driftgate.core.shards import parse_shard
 from driftgate.core.tasks import MODALITY_OF
 from driftgate.machine.settings import HubSettings, Settings
 from driftgate.sources import SOURCES
 from driftgate.sources.base import Source
+from driftgate.sources.zoo import matching
 
 if TYPE_CHECKING:
     from driftgate.sources.hub import HubSource
@@ -25,9 +27,11 @@ def resolve(settings: Settings, where: Where) -> Lock:
     A listed model that cannot be pinned now (network, not found …) stays in the fleet with its problem. Raises UsageError for a
     reference that cannot be, and for a fleet without models; MachineryError if the Hub cannot be asked at all.
     """
-    references = [parse_reference(text, where=where("models", i)) for i, text in enumerate(settings.models)]
+    references = [
+        (reference, i) for i, text in enumerate(settings.models) for reference in _named(text, where("models", i))
+    ]
     selection = _selected(settings, where)
-    listed = [_pinned(reference, settings, where, i) for i, reference in enumerate(references)]
+    listed = [_pinned(reference, settings, where, i) for reference, i in references]
     models = _with_own_slugs([*listed, *selection.models])
     if not models:
         if settings.hub.top and settings.hub.groups:
@@ -37,7 +41,18 @@ def resolve(settings: Settings, where: Where) -> Lock:
             where=where("models"),
             mend="list some under `models`, or set hub.top and hub.tasks",
         )
-    return Lock(models=tuple(models), left_out=selection.left_out)
+    share = tuple(models) if settings.shard is None else parse_shard(settings.shard).take(models)
+    if not share:
+        raise UsageError(f"the fleet has {len(models)} models: none is left for the share {settings.shard}")
+    return Lock(models=share, left_out=selection.left_out)
+
+
+def _named(text: str, where: str) -> list[Reference]:
+    """One reference, or all those that a pattern of the zoo stands for."""
+    reference = parse_reference(text, where=where)
+    if reference.scheme == "zoo" and "*" in reference.name:
+        return [parse_reference(each) for each in matching(text.strip(), where=where)]
+    return [reference]
 
 
 def _nothing_selected(hub: HubSettings, selection: Lock, where: Where) -> UsageError:

@@ -10,6 +10,7 @@ import ast
 import functools
 import importlib.util
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from driftgate.core.errors import MachineryError, UsageError, did_you_mean
@@ -20,6 +21,7 @@ TASKS: tuple[tuple[str, str, str], ...] = (
     ("MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES", "automatic-speech-recognition", "audio"),
     ("MODEL_FOR_CTC_MAPPING_NAMES", "automatic-speech-recognition", "audio"),
     ("MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES", "text2text-generation", "text"),
+    ("MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES", "text-to-audio", "audio"),
     ("MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES", "image-text-to-text", "multimodal"),
     ("MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES", "any-to-any", "multimodal"),
     ("MODEL_FOR_ZERO_SHOT_IMAGE_CLASSIFICATION_MAPPING_NAMES", "zero-shot-image-classification", "multimodal"),
@@ -35,10 +37,13 @@ TASKS: tuple[tuple[str, str, str], ...] = (
     ("MODEL_FOR_VIDEO_CLASSIFICATION_MAPPING_NAMES", "video-classification", "vision"),
     ("MODEL_FOR_MASK_GENERATION_MAPPING_NAMES", "mask-generation", "vision"),
     ("MODEL_FOR_KEYPOINT_DETECTION_MAPPING_NAMES", "keypoint-detection", "vision"),
+    ("MODEL_FOR_KEYPOINT_MATCHING_MAPPING_NAMES", "keypoint-matching", "vision"),
+    ("MODEL_FOR_POSE_ESTIMATION_MAPPING_NAMES", "pose-estimation", "vision"),
+    ("MODEL_FOR_IMAGE_MATTING_MAPPING_NAMES", "image-segmentation", "vision"),
+    ("MODEL_FOR_TABLE_RECOGNITION_MAPPING_NAMES", "image-to-text", "vision"),
     ("MODEL_FOR_IMAGE_TO_IMAGE_MAPPING_NAMES", "image-to-image", "vision"),
     ("MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES", "audio-classification", "audio"),
     ("MODEL_FOR_TEXT_TO_SPECTROGRAM_MAPPING_NAMES", "text-to-audio", "audio"),
-    ("MODEL_FOR_TEXT_TO_WAVEFORM_MAPPING_NAMES", "text-to-audio", "audio"),
     ("MODEL_FOR_TIME_SERIES_PREDICTION_MAPPING_NAMES", "time-series-forecasting", "timeseries"),
     ("MODEL_FOR_TABLE_QUESTION_ANSWERING_MAPPING_NAMES", "table-question-answering", "tabular"),
     ("MODEL_FOR_DOCUMENT_QUESTION_ANSWERING_MAPPING_NAMES", "document-question-answering", "multimodal"),
@@ -171,6 +176,22 @@ def parse(reference: str, *, where: str | None = None) -> ZooReference:
         )
     row = rows[architecture] if architecture else known[model_type][0]
     return ZooReference("transformers", model_type, row.name, row.task, row.modality)
+
+
+def matching(pattern: str, *, where: str | None = None) -> tuple[str, ...]:
+    """The references that a pattern stands for: `zoo:*` is every type in its preferred architecture, `zoo:bert/*` every architecture
+    of a type. Raises UsageError where it stands for none."""
+    types, _, names = pattern.removeprefix("zoo:").partition("/")
+    found = tuple(
+        f"zoo:{model_type}/{row.name}" if names else f"zoo:{model_type}"
+        for model_type, rows in architectures().items()
+        if fnmatchcase(model_type, types)
+        for row in (rows if names else rows[:1])
+        if fnmatchcase(row.name, names or "*")
+    )
+    if not found:
+        raise UsageError(f"{pattern[:80]} stands for no model", where=where, mend="zoo:* stands for all of them")
+    return found
 
 
 @functools.cache

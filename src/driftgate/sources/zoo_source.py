@@ -6,6 +6,7 @@ Building takes torch, which this room does not import: the builder is named here
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,12 +30,12 @@ class ZooSource:
         del hub
 
     def pin(self, reference: Reference) -> LockEntry:
-        """Name, architecture and the version of what builds it. Raises UsageError with the nearest valid name."""
+        """Name, architecture and the versions of what builds it. Raises UsageError with the nearest valid name."""
         found = parse(reference.name, where=None)
         if found.library == "timm" and find_spec("timm") is None:
             raise UsageError(f"{reference} needs timm, which is not installed", mend="pip install 'driftgate[timm]'")
         architecture = found.architecture or found.model_type
-        recipe = f"{reference.name}\0{architecture}\0{package_versions()}"
+        recipe = f"{reference.name}\0{architecture}\0{package_versions()}\0{builder_version()}"
         return LockEntry(
             ref=str(reference),
             slug=slug_of(str(reference)),
@@ -61,6 +62,16 @@ class ZooSource:
             (folder / MARK).touch()
         files = [path for path in folder.rglob("*") if path.is_file() and path.name != MARK]
         return Fetched(folder, len(files), sum(path.stat().st_size for path in files))
+
+
+@cache
+def builder_version() -> str:
+    """A hash over the builder's source and its table: what was built by other rules is another model."""
+    package = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256((package / "sources" / "zoo_overrides.yaml").read_bytes())
+    for path in sorted((package / "stages" / "zoo").glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def _folder(entry: LockEntry, cache: Path) -> Path:

@@ -43,6 +43,13 @@ def failure_of(error: BaseException, kind: FailureKind | Sort, doing: str, *, hi
     )
 
 
+def or_missing(kind: FailureKind) -> Sort:
+    """This kind, but `unavailable` where a package isn't installed: that is no fault of the model."""
+    return lambda error: (
+        FailureKind.UNAVAILABLE if isinstance(error, ImportError) or isinstance(deepest(error), ImportError) else kind
+    )
+
+
 def attempt(run: Callable[[], object]) -> Exception | None:
     """Run a model's code where its exception is the answer that was asked for."""
     try:

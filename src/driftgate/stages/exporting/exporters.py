@@ -8,9 +8,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
+from driftgate.stages.exporting import graph
 from driftgate.stages.exporting.torchscript import by_torchscript
 from driftgate.stages.inputs.contents import ModelInputs
 from driftgate.stages.loading import Ready
@@ -80,7 +82,20 @@ def by_transformers(subject: Ready, axes: Axes, opset: int | None) -> Exported:
     # as torch's own exporter does: a dimension of 1 stays dynamic
     with torch.fx.experimental._config.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         exporter: Any = OnnxExporter()  # type: ignore[no-untyped-call]
-        return Exported(exporter.export(subject.module, sample, config).program)
+        model = exporter.export(subject.module, sample, config).program
+    return Exported(model, warnings=() if axes else _with_constants(model, subject, sample))
+
+
+def _with_constants(model: Any, subject: Ready, sample: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the exporter computed from a grid or a mask before it began (places, lengths of pictures) it makes inputs of the graph, which
+    nobody who calls the model has. In a graph of fixed sizes they are constants. Where it took an input away in exchange, what it
+    computed is data and stays an input."""
+    given = subject.inputs.first
+    computed = {name: value for name, value in sample.items() if name not in given and isinstance(value, Tensor)}
+    if not computed or not set(given) <= set(sample):
+        return ()
+    fixed = graph.fix_inputs(model, {name: value.numpy() for name, value in computed.items()})
+    return (f"constants, computed from inputs of these sizes: {', '.join(fixed)}",) if fixed else ()
 
 
 def _auto(dimensions: Mapping[int, str]) -> dict[int, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import onnx
 import onnx_ir as ir
+from numpy.typing import NDArray
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
@@ -81,3 +83,13 @@ def _read_by(node: ir.Node) -> Iterator[ir.Value | None]:
             for inner in attribute.as_graph():
                 yield from _read_by(inner)
             yield from attribute.as_graph().outputs
+
+
+def fix_inputs(model: ir.Model, values: Mapping[str, NDArray[Any]]) -> list[str]:
+    """Make initializers of the graph's inputs that have one of these names; returns the names that it had."""
+    fixed = [value for value in model.graph.inputs if value.name in values]
+    for value in fixed:
+        model.graph.inputs.remove(value)
+        value.const_value = ir.tensor(values[value.name or ""], name=value.name)
+        model.graph.register_initializer(value)
+    return [value.name or "" for value in fixed]

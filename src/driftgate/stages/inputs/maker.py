@@ -18,11 +18,13 @@ from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.inputs.axes import axes_of
 from driftgate.stages.inputs.contents import ModelInputs, Tensors
-from driftgate.stages.inputs.image_tokens import image_token, rows_per_sample
 from driftgate.stages.inputs.media import image_size
+from driftgate.stages.inputs.media_tokens import placeholders, rows_per_sample
+from driftgate.stages.inputs.ordered import NO_ORDERS, Orders
 from driftgate.stages.inputs.processor import load_processors, process
 from driftgate.stages.inputs.request import DEFAULT_SIZES, Identity, Request
 from driftgate.stages.inputs.rules import RULES, unknown, wanted
+from driftgate.stages.inputs.words import embedding_rows
 
 NEVER = frozenset({"labels", "return_loss", "past_key_values"})
 
@@ -33,17 +35,26 @@ def make_inputs(
     identity: Identity,
     sizes: Mapping[str, tuple[int, int]] | None = None,
     seed: int = 0,
+    orders: Orders = NO_ORDERS,
 ) -> ModelInputs:
-    """Inputs in two sizes. `folder` is the model's repository, or None; `sizes` maps an axis to its two lengths.
+    """Inputs in two sizes. `folder` is the model's repository, or None; `sizes` maps an axis to its two lengths; what is in `orders`
+    goes before the processor's work and the rules'.
 
     Raises StageFailure(`inputs`) when the forward requires something that no rule knows, naming it.
     """
     lengths = dict(DEFAULT_SIZES) | dict(sizes or {})
-    processors, notes = load_processors(folder) if folder is not None else ([], [])
+    processors, notes = load_processors(folder) if folder is not None and not orders.tensors else ([], [])
     how: dict[str, str] = {}
     left_out: dict[str, str] = {}
     made = [
-        _one_size(Request(module, {a: pair[i] for a, pair in lengths.items()}, seed), processors, how, left_out, notes)
+        _one_size(
+            Request(module, {a: pair[i] for a, pair in lengths.items()}, seed, without=orders.without),
+            orders,
+            processors,
+            how,
+            left_out,
+            notes,
+        )
         for i in (0, 1)
     ]
     first, second = made
@@ -63,14 +74,22 @@ def make_inputs(
 
 
 def _one_size(
-    request: Request, processors: list[Any], how: dict[str, str], left_out: dict[str, str], notes: list[str]
+    request: Request,
+    orders: Orders,
+    processors: list[Any],
+    how: dict[str, str],
+    left_out: dict[str, str],
+    notes: list[str],
 ) -> Tensors:
+    orders.make(request, how)
     for processor in processors:
         _from_processor(processor, request, how, left_out, notes)
     _check_image_size(request, notes)
     for name in wanted(request):
-        if name == "input_ids":  # pixels are there by now: RULES has them first
-            _check_image_tokens(request, notes)
+        if name == "input_ids" and name not in orders.tensors:  # pixels are there by now: RULES has them first
+            _check_media_tokens(request, notes)
+        if name == "attention_mask":
+            _check_text_mask(request, notes)
         if name not in request.made:
             rule = RULES[name](request)
             request.made[name], how[name] = rule.tensor, rule.how
@@ -115,20 +134,39 @@ def _check_image_size(request: Request, notes: list[str]) -> None:
             request.made.pop(name, None)
 
 
-def _check_image_tokens(request: Request, notes: list[str]) -> None:
-    """Drop a processor's ids when they don't hold one image token for each row of image features.
+def _check_media_tokens(request: Request, notes: list[str]) -> None:
+    """Drop a processor's ids when they don't hold one token for each row of an image's or a sound's features.
 
-    Every processor wants its images announced in its own way (a start token, a chat template); the rule counts rows.
+    Every processor wants its media announced in its own way (a start token, a chat template); the rule counts rows.
     """
-    token = image_token(request.module)
     ids = request.made.get("input_ids")
-    if token is None or ids is None or "pixel_values" not in request.made:
+    if ids is None:
         return
-    found, rows = int((ids == token).sum()), rows_per_sample(request) * request.batch
-    if found != rows:
-        notes.append(f"the processor placed {found} image tokens for {rows} rows of features: ids made by rule")
+    wrong = _misplaced(request, ids)
+    known = embedding_rows(request.module)
+    if wrong is None and known is not None and int(ids.max()) >= known:
+        wrong = f"ids up to {int(ids.max())} for a vocabulary of {known}"
+    if wrong is not None:
+        notes.append(f"the processor placed {wrong}: ids made by rule")
         for name in ("input_ids", "attention_mask", "token_type_ids", "mm_token_type_ids"):
             request.made.pop(name, None)
+
+
+def _misplaced(request: Request, ids: Tensor) -> str | None:
+    for place in placeholders(request.module):
+        if place.is_made(request):
+            found, rows = int((ids == place.token).sum()), rows_per_sample(place, request) * request.batch
+            if found != rows:
+                return f"{found} {place.medium.name} tokens for {rows} rows of features"
+    return None
+
+
+def _check_text_mask(request: Request, notes: list[str]) -> None:
+    """Drop an extractor's mask over frames or samples where the model takes it for one over the text."""
+    ids, mask = request.made.get("input_ids"), request.made.get("attention_mask")
+    if ids is not None and mask is not None and mask.shape[:2] != ids.shape[:2]:
+        notes.append(f"the processor's mask is {mask.shape[-1]} long, the text {ids.shape[-1]}: made by rule")
+        del request.made["attention_mask"]
 
 
 def _in_order(request: Request) -> list[str]:

@@ -1,20 +1,21 @@
-"""Pictures, videos and sounds by rule: shapes from the configuration, values from a seed."""
+"""Pictures and videos by rule: shapes from the configuration, values from a seed."""
 
 from __future__ import annotations
 
 import torch
 
+from driftgate.stages.inputs.patches import arrives_in_patches, patches
 from driftgate.stages.inputs.request import Made, Request, input_modalities
 
 OPEN_IMAGE = 64  # where the configuration leaves the size open, as convolutional networks do
 FRAMES = 4
-SPECTROGRAM = 64
+REGIONS = 4
 
 
 def pixels(request: Request) -> Made:
     """(batch, channels, height, width), or with a frames axis for video models."""
-    if request.accepts("image_grid_thw") or request.accepts("grid_thw"):
-        return _pixel_patches(request)
+    if arrives_in_patches(request):
+        return patches(request)
     height, width = image_size(request)
     channels = request.setting("num_channels", "in_channels", "in_chans", default=3)
     frames = request.setting("num_frames", default=FRAMES) if _is_video(request) else None
@@ -58,25 +59,6 @@ def _configured_size(request: Request) -> tuple[int, int]:
     return int(size), int(size)
 
 
-def _merged_side(request: Request) -> int:
-    return 2 * int(request.setting("spatial_merge_size", default=2))
-
-
-def _pixel_patches(request: Request) -> Made:
-    """Qwen-like: flattened patches of all images in one row, (patches, channels · frames · patch²)."""
-    patch = request.setting("patch_size", default=14)
-    frames = request.setting("temporal_patch_size", default=1)
-    channels = request.setting("in_channels", "in_chans", "num_channels", default=3)
-    count = request.batch * _merged_side(request) ** 2
-    shape = (count, channels * frames * patch * patch)
-    return Made(request.normal("pixel_values", shape), "config.patch_size, config.temporal_patch_size")
-
-
-def patch_grid(request: Request) -> Made:
-    side = _merged_side(request)
-    return Made(torch.tensor([[1, side, side]] * request.batch), "config.spatial_merge_size")
-
-
 def pixel_mask(request: Request) -> Made:
     image = request.made["pixel_values"]
     shape = (image.shape[0], *image.shape[1:-3], *image.shape[-2:])
@@ -91,27 +73,21 @@ def video(request: Request) -> Made:
     return Made(request.normal("pixel_values_videos", shape), "config.num_frames, config.image_size")
 
 
-def spectrogram(request: Request) -> Made:
-    """(batch, mel, frames) with the length Whisper's encoder insists on, else (batch, frames, features)."""
-    mel = request.setting("num_mel_bins", "n_mels", "input_feat_per_channel", "feature_size", "input_dim", default=80)
-    positions = request.setting("max_source_positions")
-    if positions and request.setting("input_feat_per_channel") is None:
-        return Made(
-            request.normal("input_features", (request.batch, mel, 2 * positions)), "config.max_source_positions"
-        )
-    return Made(request.normal("input_features", (request.batch, SPECTROGRAM, mel)), "config.num_mel_bins")
+def hidden_states(request: Request) -> Made:
+    """What a tower calls its first input: patches where it takes their grid, else rows of the model's width."""
+    if arrives_in_patches(request):
+        return patches(request)
+    width = request.setting("hidden_size", "d_model", default=32)
+    shape = (request.batch, request.sizes["sequence"], width)
+    return Made(request.normal("hidden_states", shape), "config.hidden_size")
 
 
-def wave(request: Request) -> Made:
-    """(batch, samples); with channels for codecs; (batch, frames, mel) for spectrogram transformers."""
-    mel, length = request.setting("num_mel_bins"), request.setting("max_length")
-    if mel and length and request.setting("frequency_stride"):
-        return Made(
-            request.normal("input_values", (request.batch, length, mel)), "config.max_length, config.num_mel_bins"
-        )
-    samples = request.sizes["samples"]
-    channels = request.setting("audio_channels", default=None)
-    if channels is None and request.setting("conv_dim") is None:
-        channels = 1
-    shape = (request.batch, channels, samples) if channels else (request.batch, samples)
-    return Made(0.3 * request.normal("input_values", shape), "config.audio_channels")
+def regions(request: Request) -> Made:
+    """Features of parts of a picture that a detector found."""
+    width = request.setting("visual_feat_dim", default=32)
+    return Made(request.normal("visual_feats", (request.batch, REGIONS, width)), "config.visual_feat_dim")
+
+
+def region_boxes(request: Request) -> Made:
+    corners = request.uniform("visual_pos", (request.batch, REGIONS, request.setting("visual_pos_dim", default=4)))
+    return Made(corners, "config.visual_pos_dim")

@@ -42,12 +42,14 @@ class Made:
 
 @dataclass(frozen=True)
 class Request:
-    """One size of one model's inputs: what rules and processors work from. `made` grows as tensors are made."""
+    """One size of one model's inputs: what rules and processors work from. `made` grows as tensors are made; `without` names what
+    is not to be made though the forward takes it."""
 
     module: nn.Module
     sizes: Mapping[str, int]
     seed: int
     made: dict[str, Tensor] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
 
     @property
     def config(self) -> Any:
@@ -59,8 +61,8 @@ class Request:
         return self.sizes["batch"]
 
     def accepts(self, name: str) -> bool:
-        """Whether the module's forward takes an argument of this name."""
-        return name in parameters(self.module)
+        """Whether the module's forward takes an argument of this name, and is to be given it."""
+        return name in parameters(self.module) and name not in self.without
 
     def setting(self, *names: str, default: Any = None) -> Any:
         """The first of these fields that the configuration, or one nested in it, has a value for."""

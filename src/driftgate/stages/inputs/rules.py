@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from driftgate.stages.inputs import media, series, words
-from driftgate.stages.inputs.image_tokens import features_require, image_token
+from driftgate.stages.inputs import media, patches, series, sounds, words
+from driftgate.stages.inputs.media_tokens import features_require, placeholders
 from driftgate.stages.inputs.request import Made, Request, input_modalities, main_names, required
 
 Rule = Callable[[Request], Made]
@@ -17,15 +17,26 @@ Rule = Callable[[Request], Made]
 RULES: dict[str, Rule] = {
     "pixel_values": media.pixels,
     "pixel_values_videos": media.video,
-    "image_grid_thw": media.patch_grid,
-    "grid_thw": media.patch_grid,
+    "hidden_states": media.hidden_states,
+    "image_grid_thw": patches.grid,
+    "grid_thw": patches.grid,
+    "image_grid_hw": patches.shape,
+    "spatial_shapes": patches.shape,
+    "image_position_ids": patches.places,
+    "pixel_position_ids": patches.places,
     "image_sizes": media.original_sizes,
     "pixel_mask": media.pixel_mask,
-    "input_features": media.spectrogram,
-    "input_values": media.wave,
+    "pixel_attention_mask": patches.attention,
+    "input_features": sounds.spectrogram,
+    "audio_mel": sounds.mel_rows,
+    "input_features_mask": sounds.frames_mask,
+    "feature_attention_mask": sounds.frames_mask,
+    "audio_mel_mask": sounds.frames_mask,
+    "input_values": sounds.wave,
+    "qformer_input_ids": words.query_ids,
     "input_ids": words.token_ids,
     "attention_mask": words.ones_like_ids,
-    "mm_token_type_ids": words.image_token_types,
+    "mm_token_type_ids": words.media_token_types,
     "bbox": words.boxes,
     "past_values": series.past_values,
     "past_time_features": series.past_times,
@@ -34,8 +45,18 @@ RULES: dict[str, Rule] = {
     "future_time_features": series.future_times,
     "query_embeds": words.hidden_states,
     "inputs_embeds": words.hidden_states,
+    "encoder_hidden_states": words.encoder_states,
+    "visual_feats": media.regions,
+    "visual_pos": media.region_boxes,
     "decoder_input_ids": words.decoder_ids,
 }
+_COMPANIONS: dict[str, tuple[str, ...]] = {
+    "pixel_values": patches.POSITIONS,
+    "input_features": ("input_features_mask", "feature_attention_mask"),
+    "input_ids": ("attention_mask", "bbox", "visual_feats", "visual_pos"),
+    "query_embeds": ("encoder_hidden_states",),
+}
+"""What goes with an input wherever the forward takes it: most models fail without, though they declare a default."""
 _BY_MODALITY = {
     "text": ("input_ids",),
     "image": ("pixel_values",),
@@ -50,12 +71,15 @@ def wanted(request: Request) -> list[str]:
     names = {*required(module), *main_names(module)}
     for modality in input_modalities(module):
         names.update(_BY_MODALITY.get(modality, ()))
-    if "pixel_values" in names and image_token(module) is not None:
-        names.add("image_grid_thw")
-        names.update({"image_sizes"} & features_require(module))
-    if "input_ids" in names and request.accepts("input_ids"):
-        names.update(("attention_mask", "bbox"))
-    if image_token(module) is not None and {"input_ids", "pixel_values"} <= names:
+    found = [place for place in placeholders(module) if names & place.carriers()]
+    for place in found:
+        names |= features_require(place)
+    if any(place.medium.name == "image" for place in found):
+        names |= set(patches.GRIDS)
+    for name, companions in _COMPANIONS.items():
+        if name in names and request.accepts(name):
+            names.update(companions)
+    if found and "input_ids" in names:
         names.add("mm_token_type_ids")
     if "past_values" in names and request.accepts("future_time_features"):
         names.update(name for name in RULES if name.startswith("future_"))

@@ -10,8 +10,10 @@ from driftgate.core.verdicts import FailureKind
 from driftgate.machine.jobs import Bench, Job, given_inputs
 from driftgate.stages.inputs.contents import ModelInputs, from_user, save_inputs
 from driftgate.stages.inputs.maker import make_inputs
+from driftgate.stages.inputs.ordered import NO_ORDERS
 from driftgate.stages.inputs.override import Override, load_override
 from driftgate.stages.loading import Loaded, load_job, pulled_folder
+from driftgate.stages.zoo.table import row_of
 
 
 def inputs(job: Job, bench: Bench) -> InputsPayload:
@@ -43,7 +45,8 @@ def _made(job: Job, loaded: Loaded, override: Override | None) -> ModelInputs:
             )
         return override.apply(loaded.module, None, seed)
     sizes = override.sizes if override else None
-    base = make_inputs(loaded.module, pulled_folder(job), job.entry.identity(), sizes, seed)
+    orders = row_of(job.entry.family).orders if job.entry.scheme == "zoo" else NO_ORDERS
+    base = make_inputs(loaded.module, pulled_folder(job), job.entry.identity(), sizes, seed, orders)
     return override.apply(loaded.module, base, seed) if override else base
 
 

@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from driftgate.stages.inputs.image_tokens import image_token, rows_per_sample
+from driftgate.stages.inputs.media_tokens import placeholders, rows_per_sample
 from driftgate.stages.inputs.request import Made, Request, configs
 
 
 def token_ids(request: Request) -> Made:
-    """Ids in the vocabulary, special ones avoided; image tokens first where the model replaces them by an image."""
-    vocabulary = request.setting("vocab_size", "n_words", default=32)
+    """Ids in the vocabulary, special ones avoided; behind the first one, tokens for the images and sounds that the model puts there."""
+    vocabulary = _vocabulary(request)
     shape = (request.batch, request.sizes["sequence"])
     ids = _plain_ids(request, "input_ids", shape, vocabulary)
-    token = image_token(request.module)
-    if token is None or "pixel_values" not in request.made:
-        return Made(ids, "config.vocab_size")
-    rows = rows_per_sample(request)
-    ids = torch.cat([ids[:, :1], torch.full((request.batch, rows), token), ids[:, 1:]], dim=1)
-    return Made(ids, f"config.vocab_size, {rows} image tokens counted by get_image_features")
+    how = "config.vocab_size"
+    for place in reversed([place for place in placeholders(request.module) if place.is_made(request)]):
+        rows = rows_per_sample(place, request)
+        ids = torch.cat([ids[:, :1], torch.full((request.batch, rows), place.token), ids[:, 1:]], dim=1)
+        how += f", {rows} {place.medium.name} tokens counted by {place.medium.method}"
+    return Made(ids, how)
+
+
+def _vocabulary(request: Request) -> int:
+    """How many ids the text part knows: a querying part may have a vocabulary of its own, a class may round its table up."""
+    try:
+        own = request.config.get_text_config()
+    except (ValueError, AttributeError):  # several of them, or no configuration of transformers
+        own = None
+    size = getattr(own, "vocab_size", None)
+    words = size if isinstance(size, int) else int(request.setting("vocab_size", "n_words", default=32))
+    return min(words, embedding_rows(request.module) or words)
+
+
+def embedding_rows(module: nn.Module) -> int | None:
+    """How many ids the table of embeddings holds; None where the module has no such table."""
+    try:
+        table = module.get_input_embeddings()  # type: ignore[operator]
+    except (NotImplementedError, AttributeError):
+        return None
+    return table.num_embeddings if isinstance(table, nn.Embedding) else None
 
 
 def decoder_ids(request: Request) -> Made:
@@ -48,9 +68,19 @@ def ones_like_ids(request: Request) -> Made:
     return Made(torch.ones_like(request.made["input_ids"]), "ones, like input_ids")
 
 
-def image_token_types(request: Request) -> Made:
-    is_image = torch.eq(request.made["input_ids"], image_token(request.module) or 0)
-    return Made(is_image.long(), "1 at image tokens")
+def media_token_types(request: Request) -> Made:
+    ids = request.made["input_ids"]
+    kinds = torch.zeros_like(ids)
+    for place in placeholders(request.module):
+        kinds[ids == place.token] = place.medium.type_id
+    return Made(kinds, "1 at image tokens, 3 at audio tokens")
+
+
+def query_ids(request: Request) -> Made:
+    """The instruction that a querying transformer reads beside the picture, with a vocabulary of its own."""
+    vocabulary = request.config.qformer_config.vocab_size
+    shape = (request.batch, request.sizes["sequence"])
+    return Made(_plain_ids(request, "qformer_input_ids", shape, vocabulary), "config.qformer_config.vocab_size")
 
 
 def boxes(request: Request) -> Made:
@@ -65,3 +95,9 @@ def hidden_states(request: Request) -> Made:
     return Made(
         request.normal("hidden_states", (request.batch, request.sizes["sequence"], width)), "config.hidden_size"
     )
+
+
+def encoder_states(request: Request) -> Made:
+    width = request.setting("encoder_hidden_size", "cross_attention_hidden_size", "hidden_size", default=32)
+    shape = (request.batch, request.sizes["sequence"], width)
+    return Made(request.normal("encoder_hidden_states", shape), "config.encoder_hidden_size")

@@ -14,7 +14,7 @@ from driftgate.core.architectures import AUTO_CLASSES
 from driftgate.core.errors import StageFailure, did_you_mean
 from driftgate.core.records import LockEntry
 from driftgate.core.verdicts import FailureKind
-from driftgate.stages.blame import blaming, deepest
+from driftgate.stages.blame import blaming, or_missing
 
 NEWLY_MADE = "weights that are made up at every load say nothing about the model; use the architecture that was trained"
 
@@ -26,7 +26,7 @@ def from_folder(entry: LockEntry, folder: Path) -> tuple[nn.Module, tuple[str, .
     disable_progress_bar()  # type: ignore[no-untyped-call]
     config = _config(folder)
     model_class = _model_class(entry, config)
-    with blaming(_kind_of, f"{model_class.__name__} cannot be loaded"):
+    with blaming(or_missing(FailureKind.LOAD), f"{model_class.__name__} cannot be loaded"):
         module, report = model_class.from_pretrained(
             str(folder),
             local_files_only=True,
@@ -73,12 +73,6 @@ def _mend(name: str, config: Mapping[str, Any], known: list[str]) -> str:
     if config.get("auto_map"):
         return "it brings code of its own: put the repository on hub.allow_remote_code if you trust it"
     return did_you_mean(name, (other for other in known if other[:1].isupper()))
-
-
-def _kind_of(error: BaseException) -> FailureKind:
-    """A package that isn't installed is no fault of the model."""
-    missing = isinstance(error, ImportError) or isinstance(deepest(error), ImportError)
-    return FailureKind.UNAVAILABLE if missing else FailureKind.LOAD
 
 
 def _check(name: str, report: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from transformers import PreTrainedModel
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
 from driftgate.sources import zoo
+from driftgate.stages.blame import blaming, or_missing
 from driftgate.stages.zoo.shrink import shrink
 from driftgate.stages.zoo.weights import construct, initialise
 
@@ -17,18 +18,16 @@ def build(model_type: str, architecture: str | None = None, seed: int = 0) -> Pr
     """A tiny model in float32 and eval mode, the same bytes for the same seed in every process.
 
     Raises UsageError for a name that transformers doesn't have, StageFailure(`unavailable`) where the architecture
-    needs a package that isn't installed, and what the model's own constructor raises.
+    needs a package that isn't installed, StageFailure(`load`) for whatever else its constructor raises.
     """
     reference = zoo.parse(f"{model_type}/{architecture}" if architecture else model_type)
     assert reference.architecture is not None
-    model_class = getattr(transformers, reference.architecture)
-    config = shrink(reference.model_type)
-    config.architectures = [reference.architecture]
-    config.dtype = torch.float32
-    try:
+    with blaming(or_missing(FailureKind.LOAD), f"{reference.architecture} cannot be built tiny"):
+        model_class = getattr(transformers, reference.architecture)
+        config = shrink(reference.model_type)
+        config.architectures = [reference.architecture]
+        config.dtype = torch.float32
         model: PreTrainedModel = construct(lambda: model_class._from_config(config, dtype=torch.float32), seed)
-    except ImportError as error:
-        raise StageFailure(FailureKind.UNAVAILABLE, f"{reference.architecture}: {error}") from error
     initialise(model, seed)
     model.train(False)
     return model

@@ -14,9 +14,11 @@ import transformers
 from transformers import PretrainedConfig
 
 from driftgate.sources.zoo import preprocessor_names
+from driftgate.stages.inputs.request import configs
 from driftgate.stages.zoo.vocabulary import KINDS, Kind, tokenizer_for
 
 _SMALL_IMAGE = 64
+_FEW_PATCHES = 64
 _GEOMETRY = {
     "patch_size": "patch_size",
     "temporal_patch_size": "temporal_patch_size",
@@ -39,7 +41,7 @@ def save_preprocessors(config: PretrainedConfig, modality: str, folder: Path) ->
     for name, make in makers.items():
         try:
             part = make()
-        except (ImportError, ValueError, TypeError, AttributeError) as error:
+        except (ImportError, ValueError, TypeError, AttributeError, KeyError) as error:
             notes.append(f"no {name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
         else:
             parts |= {name: part} if part is not None else {}
@@ -80,14 +82,15 @@ def _image_processor(config: PretrainedConfig) -> Any:
     if name is None:
         return None
     maker = getattr(transformers, name)
-    vision = getattr(config, "vision_config", config)
-    side = getattr(vision, "image_size", None) or getattr(config, "image_size", None) or _SMALL_IMAGE
+    vision = next((node for node in configs(config) if getattr(node, "patch_size", None)), config)
+    side = next((size for node in configs(config) if (size := getattr(node, "image_size", None))), _SMALL_IMAGE)
     side = int(side[0] if isinstance(side, list | tuple) else side)
     sizes = {
         field: _resized(getattr(maker, field), side) for field in ("size", "crop_size") if getattr(maker, field, None)
     }
     geometry = {field: getattr(vision, name, None) for field, name in _GEOMETRY.items() if hasattr(maker, field)}
-    return maker(**sizes, **{field: value for field, value in geometry.items() if isinstance(value, int)})
+    few = {field: _FEW_PATCHES for field in ("max_patches", "max_num_patches") if hasattr(maker, field)}
+    return maker(**sizes, **few, **{field: value for field, value in geometry.items() if isinstance(value, int)})
 
 
 def _resized(size: Any, side: int) -> Any:
@@ -103,7 +106,8 @@ def _feature_extractor(config: PretrainedConfig) -> Any:
         return None
     maker = getattr(transformers, name)
     takes = inspect.signature(maker.__init__).parameters
-    mel = next((v for n in ("num_mel_bins", "n_mels") if isinstance(v := getattr(config, n, None), int)), None)
+    names = ("num_mel_bins", "n_mels")
+    mel = next((v for node in configs(config) for n in names if isinstance(v := getattr(node, n, None), int)), None)
     fields = {
         "feature_size": mel,
         "num_mel_bins": mel,
@@ -127,6 +131,6 @@ def _processor(config: PretrainedConfig, parts: dict[str, Any], notes: list[str]
         }
         given = parts | {key: value for key, value in fields.items() if value is not None}
         return maker(**{key: value for key, value in given.items() if key in takes})
-    except (ImportError, ValueError, TypeError, AttributeError) as error:
+    except (ImportError, ValueError, TypeError, AttributeError, KeyError) as error:
         notes.append(f"no {name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
         return None

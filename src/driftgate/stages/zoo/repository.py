@@ -23,6 +23,7 @@ from driftgate.core.records import LockEntry
 from driftgate.sources.zoo import QUICKSTART, ZooModel
 from driftgate.stages.zoo.build import build, build_timm
 from driftgate.stages.zoo.preprocessors import save_preprocessors
+from driftgate.stages.zoo.table import row_of
 
 HUB_FILE = ".hub.json"
 
@@ -30,10 +31,12 @@ HUB_FILE = ".hub.json"
 def save(model: PreTrainedModel, folder: Path, row: ZooModel, popularity: int = 0) -> list[str]:
     """Write configuration, weights (safetensors), preprocessors, README.md and the numbers the Hub lists by.
 
-    `popularity` ranks the repository: 0 is the most downloaded. Returns the notes of `save_preprocessors`.
+    `popularity` ranks the repository: 0 is the most downloaded. Returns the notes of `save_preprocessors`. Where the table orders the
+    inputs there are no preprocessors, for nobody would ask them.
     """
     model.save_pretrained(folder)
-    notes = save_preprocessors(model.config, row.modality, folder)
+    ordered = row_of(row.model_type).orders.tensors
+    notes = [] if ordered else save_preprocessors(model.config, row.modality, folder)
     (folder / "README.md").write_text(_card(row, model, notes), encoding="utf-8")
     (folder / HUB_FILE).write_text(json.dumps(_numbers(popularity)), encoding="utf-8")
     return notes

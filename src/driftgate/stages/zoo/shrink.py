@@ -10,17 +10,16 @@ hierarchical models (those with a list of depths) are divided instead, so that t
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
-import yaml
+from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from driftgate.stages.zoo.sizes import COUPLED, HEAD, is_hierarchical, small_integer, small_integers
+from driftgate.stages.zoo.sizes import HEAD, coupled, is_hierarchical, small_integer, small_integers
+from driftgate.stages.zoo.table import row_of
 
 Fields = dict[str, Any]
 SMALL_GRIDS = [[32, 64], [64, 32]]  # crops of one tiny image, in its pixels
@@ -29,31 +28,45 @@ _KEPT_WHOLE = re.compile(r".*token_id|.*token_index|.*_token_ids|bos_.*|eos_.*|p
 
 def shrink(model_type: str) -> PretrainedConfig:
     """The tiny configuration of a model type. Raises what the configuration class raises (ValueError, TypeError)."""
-    return _shrink(CONFIG_MAPPING[model_type], {})
+    return _shrink(CONFIG_MAPPING[model_type], {}, {})
 
 
-def _shrink(config_class: type[PretrainedConfig], given: Mapping[str, Any]) -> PretrainedConfig:
+def _shrink(
+    config_class: type[PretrainedConfig], given: Mapping[str, Any], ordered: Mapping[str, Any]
+) -> PretrainedConfig:
+    """`given` is what a parent's class says of its part before the shrinking, `ordered` what the table says of it after."""
     whole = _defaults(config_class) | dict(given)
+    row = row_of(config_class.model_type)
+    table = row.fields | dict(ordered)
     children = {
-        key: _shrink(_class_of(spec), getattr(spec, "init_kwargs", {}))
+        key: _shrink(_class_of(spec, said), said, table.pop(key, {}))
         for key, spec in config_class.sub_configs_defaults.items()
-        if not getattr(spec, "optional", False) and whole.get(key, None) is None
+        if _is_built(key, spec)
+        and isinstance(said := getattr(spec, "init_kwargs", {}) if (own := whole.get(key)) is None else own, dict)
     }
     own = {name: value for name, value in whole.items() if name not in children}
-    small = _shrink_fields(own) | _computed(config_class, given) | _taps(whole, given)
+    kept = {name: value for name, value in own.items() if row.keeps(name)}
+    small = _shrink_fields(own) | _computed(config_class, given) | _taps(whole, given) | kept
     changed = {name: value for name, value in small.items() if value != own.get(name) or name in given}
-    chosen: Fields = {**children, **changed, **_overrides().get(config_class.model_type, {})}
-    config = config_class(**chosen)
+    config = config_class(**{**children, **changed, **table})
     keep_ids_in_range(config)
     return config
 
 
-def _class_of(spec: Any) -> type[PretrainedConfig]:
-    """A sub-configuration is declared by its class, or by a model type behind AutoConfig."""
+def _is_built(key: str, spec: Any) -> bool:
+    """Parts that may be left out are built too (a tower for pictures, for sounds), but for a backbone in the place of what a model
+    has by itself."""
+    return not getattr(spec, "optional", False) or key != "backbone_config"
+
+
+def _class_of(spec: Any, said: Mapping[str, Any]) -> type[PretrainedConfig]:
+    """A sub-configuration is declared by its class, or by a model type behind AutoConfig; what its parent says of it may name another."""
     if isinstance(spec, type):
         return spec
     declared = spec.config_class
-    return declared if issubclass(declared, PretrainedConfig) else CONFIG_MAPPING[spec.model_type]
+    return (
+        declared if issubclass(declared, PretrainedConfig) else CONFIG_MAPPING[said.get("model_type", spec.model_type)]
+    )
 
 
 def _defaults(config_class: type[PretrainedConfig]) -> Fields:
@@ -73,10 +86,16 @@ def _defaults(config_class: type[PretrainedConfig]) -> Fields:
 def _shrink_fields(fields: Fields) -> Fields:
     hierarchical = is_hierarchical(fields)
     small = {name: _shrink_value(name, value, hierarchical) for name, value in fields.items()}
-    for group, whole in COUPLED:
-        if group in fields and whole in fields and fields[group] == fields[whole]:
-            small[group] = small[whole]
-    return small
+    return small | coupled(fields, small) | _last_ids(fields, small)
+
+
+def _last_ids(fields: Fields, small: Fields) -> Fields:
+    """An id at the end of the vocabulary stays there: classes check it before `keep_ids_in_range` could move it."""
+    last = fields.get("vocab_size")
+    if not isinstance(last, int):
+        return {}
+    names = (name for name, value in fields.items() if name.endswith("token_id") and value == last - 1)
+    return dict.fromkeys(names, small["vocab_size"] - 1)
 
 
 def _shrink_value(name: str, value: Any, hierarchical: bool) -> Any:
@@ -103,8 +122,14 @@ def _shrink_rope(rope: Fields) -> Fields:
 
 
 def _computed(config_class: type[PretrainedConfig], given: Mapping[str, Any]) -> Fields:
-    """What the class computes from its fields: kinds of layers, rotary sections, grids of crops."""
-    whole = config_class(**given)
+    """What the class computes from its fields: kinds of layers, rotary sections, grids of crops. Nothing where its defaults are no
+    valid configuration."""
+    try:
+        whole = config_class(**given)
+    except (ValueError, TypeError, StrictDataclassError):
+        return {}
+    # a width that some layers have to themselves has a value for the rest
+    whole.allow_global_per_layer_attribute_access = True
     rope = getattr(whole, "rope_parameters", None)
     rotary = {"rope_parameters": _shrink_rope(rope)} if isinstance(rope, dict) and "mrope_section" in str(rope) else {}
     has_grids = bool(getattr(whole, "image_grid_pinpoints", None))
@@ -120,13 +145,34 @@ def _layer_kinds(whole: PretrainedConfig) -> Fields:
         for name in names
         if isinstance(value := getattr(whole, name, None), list | tuple) and len(value) == layers and layers
     }
-    if not lists:
+    overrides = _layer_overrides(whole)
+    if is_hierarchical(lists) or not (lists or overrides):  # one entry for each stage, and stages are all kept
         return {}
-    kinds = [str(kind) for kind in zip(*lists.values(), strict=True)]
+    kinds = [str((overrides.get(i), *(v[i] for v in lists.values()))) for i in range(layers or 0)]
     chosen = sorted({kind: kinds.index(kind) for kind in kinds}.values())
     if len(chosen) == 1:
         chosen = chosen * 2
-    return {"num_hidden_layers": len(chosen)} | {name: [v[i] for i in chosen] for name, v in lists.items()}
+    kept = {new: overrides[old] for new, old in enumerate(chosen) if old in overrides}
+    small: Fields = {"num_hidden_layers": len(chosen)} | {name: [v[i] for i in chosen] for name, v in lists.items()}
+    return small | ({"per_layer_config": kept} if overrides else {})
+
+
+def _layer_overrides(whole: PretrainedConfig) -> dict[int, Fields]:
+    """What single layers have to themselves, shrunk so that the ratio to the other layers stays."""
+    spec = getattr(whole, "_heterogeneity_spec", None)
+    if spec is None:
+        return {}
+    overrides = {
+        layer: {name: _in_proportion(name, value, getattr(whole, name, None)) for name, value in fields.items()}
+        for layer, fields in spec.per_layer_overrides.items()
+    }
+    return {layer: small | coupled(spec.per_layer_overrides[layer], small) for layer, small in overrides.items()}
+
+
+def _in_proportion(name: str, value: Any, usual: Any) -> Any:
+    if type(value) is not int or type(usual) is not int:
+        return _shrink_value(name, value, hierarchical=False)
+    return max(1, small_integer(name, usual, hierarchical=False) * value // usual)
 
 
 def _taps(whole: Fields, given: Mapping[str, Any]) -> Fields:
@@ -178,10 +224,3 @@ def _flat(value: Any) -> list[int]:
 def _children(config: PretrainedConfig) -> list[PretrainedConfig]:
     direct = [value for value in vars(config).values() if isinstance(value, PretrainedConfig)]
     return [node for child in direct for node in (child, *_children(child))]
-
-
-@functools.cache
-def _overrides() -> dict[str, Fields]:
-    """`zoo_overrides.yaml`: model type → fields that rules cannot reach, each row with its reason."""
-    text = (resources.files("driftgate.sources") / "zoo_overrides.yaml").read_text(encoding="utf-8")
-    return {row["model_type"]: row["fields"] for row in yaml.safe_load(text) or []}

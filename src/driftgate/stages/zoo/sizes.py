@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 VOCABULARY = 512
 HEAD = 16
@@ -33,7 +34,10 @@ def _same(value: int) -> int:
 # First match wins. Patterns are whole names.
 _RULES: tuple[tuple[str, Rule], ...] = (
     (r"type_vocab_size|.*_type_vocab_size", _at_most(4)),
-    (r"(.*_)?(vocab_size|vocabulary_size|num_embeddings|n_words)(_.*)?|.*_(bins|classes)", _at_most(VOCABULARY)),
+    (
+        r"(.*_)?(vocab_size|vocabulary_size|num_embeddings|n_words)(_.*)?|.*_(bins|classes|group_vocab)",
+        _at_most(VOCABULARY),
+    ),
     (r"(num_)?codebook_size|.*codebook_size|num_codevectors_per_group", _at_most(64)),
     (r"num_key_value_heads|num_kv_heads|.*_key_value_heads|n_head_kv|.*num_kv_heads", lambda v: 1 if v == 1 else 2),
     (r"linear_num_key_heads|linear_num_value_heads|mamba_n(um)?_heads|mamba_n_groups", _at_most(HEADS)),
@@ -61,7 +65,9 @@ _RULES: tuple[tuple[str, Rule], ...] = (
     (r"max_window_layers|max_layers|insert_layer_id", _at_most(1)),
     (r"(.*_)?(num_)?(hidden_)?layers|n_layers?|depth|.*_depth|num_.*_layers|num_blocks|.*_num_blocks", _at_most(2)),
     (r"max_source_positions", _at_most(AUDIO_POSITIONS)),
-    (r"max_2d_position_embeddings|max_rel_.*", _same),
+    (r"context_size", _at_most(4)),
+    (r"index_kpool", _at_most(2)),
+    (r"max_2d_position_embeddings|max_rel_.*|feature_projection_input_dim", _same),
     (
         r"(.*_)?max_.*position.*|n_positions|n_ctx|max_(seq|sequence).*|context_length|block_size|.*max_pos_emb",
         _at_most(POSITIONS),
@@ -92,7 +98,8 @@ _WIDTH = re.compile(
     r"|.*_proj_size|model_dim|.*_hidden|.*_output_dim|codevector_dim|.*_channels|output_dim|.*_dims?|lru_width|mm_.*size"
     r"|hidden_channels|upsample_initial_channel|.*hidden_size.*"
 )
-COUPLED = (("num_key_value_heads", "num_attention_heads"), ("num_key_value_heads", "num_heads"))
+_EQUAL = (("num_key_value_heads", "num_attention_heads"), ("num_key_value_heads", "num_heads"))
+_INNER = (("num_heads", "head_dim", "expand"), ("mamba_num_heads", "mamba_head_dim", "expand"))
 _HIERARCHICAL = re.compile(r"hidden_sizes|depths|embed_dims|block_out_channels|stage_.*|num_heads|blocks_per_.*")
 _GLOBAL_LIST = re.compile(r"global_attn_indexes|fullatt_block_indexes|.*attention_indexes|window_block_indices")
 _WIDTH_LIST = re.compile(r".*(hidden_sizes|channels|dims?|sizes|widths?|_planes)|embed_dim|conv_dim")
@@ -103,6 +110,23 @@ _GEOMETRY = re.compile(r".*(kernel|stride|patch).*")
 def is_hierarchical(fields: Mapping[str, object]) -> bool:
     """Whether widths come in stages that grow: then they are divided, all by the same, and heads stay."""
     return any(isinstance(v, list | tuple) and _HIERARCHICAL.fullmatch(k) for k, v in fields.items())
+
+
+def coupled(whole: Mapping[str, Any], small: Mapping[str, Any]) -> dict[str, Any]:
+    """The small values of fields that follow from others: what was equal stays equal, and what was a product stays one."""
+    follow = {
+        group: small[other]
+        for group, other in _EQUAL
+        if {group, other} <= set(whole) and whole[other] == whole[group] is not None
+    }
+    for heads, head, expand in _INNER:  # the inner width of a state-space layer, counted in heads
+        if {heads, head, expand, "hidden_size"} <= set(whole):
+            inner = small["hidden_size"] * small[expand]
+            if whole[heads] * whole[head] == whole["hidden_size"] * whole[expand]:
+                follow[heads] = inner // small[head]
+    if {"window_size", "spatial_merge_size", "patch_size"} <= set(whole):  # in pixels: two merged patches wide
+        follow["window_size"] = 2 * small["spatial_merge_size"] * small["patch_size"]
+    return follow
 
 
 def small_integer(name: str, value: int, hierarchical: bool) -> int:

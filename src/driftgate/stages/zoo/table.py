@@ -1,0 +1,62 @@
+"""What rules cannot reach: `sources/zoo_overrides.yaml`, read once.
+
+- model_types: [informer]              every type that the row is about
+  fields: {prediction_length: 8}       of the configuration, after the shrinking; nested ones under their parent's key
+  keep: [hidden_channels, ".*_dims"]   fields that stay as large as they are (patterns of whole names)
+  inputs: {…}                          tensors, as `stages/inputs/ordered.py` reads them
+  without: [pixel_mask]                inputs that no rule may make
+  reason: …
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Any
+
+import yaml
+
+from driftgate.stages.inputs.ordered import NO_ORDERS, Order, Orders
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """All that the table says of one model type."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    keep: re.Pattern[str] | None = None
+    orders: Orders = NO_ORDERS
+
+    def keeps(self, name: str) -> bool:
+        """Whether a field stays as large as it is."""
+        return self.keep is not None and self.keep.fullmatch(name) is not None
+
+
+NOTHING = Row()
+
+
+def row_of(model_type: str) -> Row:
+    """The row of a model type; an empty one for the most part."""
+    return _table().get(model_type, NOTHING)
+
+
+@functools.cache
+def _table() -> dict[str, Row]:
+    text = (resources.files("driftgate.sources") / "zoo_overrides.yaml").read_text(encoding="utf-8")
+    merged: dict[str, dict[str, Any]] = {}
+    for row in yaml.safe_load(text):
+        for model_type in row["model_types"]:
+            known = merged.setdefault(model_type, {"fields": {}, "keep": [], "inputs": {}, "without": []})
+            known["fields"] |= row.get("fields", {})
+            known["inputs"] |= row.get("inputs", {})
+            known["keep"] += row.get("keep", [])
+            known["without"] += row.get("without", [])
+    return {model_type: _row(known) for model_type, known in merged.items()}
+
+
+def _row(known: dict[str, Any]) -> Row:
+    tensors = {name: Order.of(order) for name, order in known["inputs"].items()}
+    keep = re.compile("|".join(known["keep"])) if known["keep"] else None
+    return Row(known["fields"], keep, Orders(tensors, frozenset(known["without"])))
