@@ -11,7 +11,7 @@ unexport PYTHONPATH
 # Two processes of tests, a file at a time: each test of timing or of killed processes has a lock and a mark of its own.
 SPREAD := -n 2 --dist loadfile
 
-.PHONY: help setup demo test test-full lint bench format clean
+.PHONY: help setup demo test test-full lint bench field secrets format clean
 
 help: ## what there is to make
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,12 @@ lint: setup ## style, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+secrets: ## passwords of the compose stack, those that are not there yet
+	@$(PYTHON) configs/make_secrets.py
+
+field: setup ## every architecture that transformers has, tiny: an hour and more, writes docs/coverage.md
+	$(BIN)/python -m benchmarks field
 
 format: setup ## let the formatter have its way
 	$(BIN)/ruff check --fix-only .

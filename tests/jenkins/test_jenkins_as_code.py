@@ -36,6 +36,27 @@ def _nodes() -> list[dict[str, Any]]:
     return [node["permanent"] for node in CASC["jenkins"]["nodes"]]
 
 
+def test_casc_is_valid_by_the_schema_of_its_plugins_and_a_misspelt_name_is_not(tmp_path: Path) -> None:
+    schema = Path(__file__).parent / "casc.schema.json"
+    call = [str(Path(sys.executable).parent / "check-jsonschema"), "--schemafile", str(schema)]
+    misspelt = []
+    for name in (
+        "numExecutors",
+        "allowsSignup",
+        "globalMatrix",
+        "remoteFS",
+        "javaPath",
+        "privateKeySource",
+        "location",
+    ):
+        misspelt.append(tmp_path / f"{name}.yaml")
+        misspelt[-1].write_text(re.sub(rf"\b{name}:", f"{name}s:", CASC_TEXT, count=1))
+    answer = subprocess.run([*call, str(JENKINS / "casc.yaml")], capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout
+    answer = subprocess.run([*call, *map(str, misspelt)], capture_output=True, text=True, check=False)
+    assert [path.name for path in misspelt if f"{path}::" not in answer.stdout] == []
+
+
 def test_every_credential_that_is_used_is_defined_and_the_other_way_round() -> None:
     used = set(re.findall(r"credentialsId: '([^']+)'", TEXT))
     used |= {node["launcher"]["ssh"]["credentialsId"] for node in _nodes()}
@@ -130,6 +151,11 @@ def test_every_plugin_is_pinned_and_every_step_has_its_plugin() -> None:
 def test_the_job_is_there_on_a_schedule_and_from_this_checkout_unless_told_otherwise() -> None:
     (job,) = CASC["jobs"]
     assert "pipelineJob('driftgate')" in job["script"]
+    called = re.findall(r"(\w+) ?[({]", re.sub(r"'[^']*'", "", job["script"]))
+    assert set(called) == {
+        "pipelineJob", "description", "parameters", "stringParam", "booleanParam", "properties", "pipelineTriggers", "triggers",
+        "cron", "spec", "definition", "cpsScm", "scm", "git", "remote", "url", "branch", "scriptPath", "lightweight",
+    }  # fmt: skip
     assert "url('${DRIFTGATE_REPO_URL}')" in job["script"]
     assert "scriptPath('Jenkinsfile')" in job["script"]
     (schedule,) = set(re.findall(r"cron(?: \{ spec)?\('([^']+)'\)", job["script"] + TEXT))
@@ -138,6 +164,16 @@ def test_the_job_is_there_on_a_schedule_and_from_this_checkout_unless_told_other
     for name in ("jenkins", "agent-cpu", "agent-gpu"):
         assert "./.git:/checkout/.git:ro" in STACK["services"][name]["volumes"]
     assert "-Dhudson.plugins.git.GitSCM.ALLOW_LOCAL_CHECKOUT=true" in (JENKINS / "Dockerfile").read_text()
+
+
+def test_the_button_asks_for_parameters_from_the_first_build_on() -> None:
+    """And after a restart, which makes the job anew from casc.yaml: the same ones as in the Jenkinsfile."""
+    asked = re.findall(r"(string|boolean)Param\('(\w+)', ([^,]+), ('[^']+')\)", CASC["jobs"][0]["script"])
+    brought = re.findall(
+        r"^ +(string|boolean)(?:Param)?\(name: '(\w+)', defaultValue: ([^,]+), description: ('[^']+')\)", TEXT, re.M
+    )
+    assert [one[1] for one in brought] == ["CONFIG", "TOP", "FAMILIES", "TARGETS", "GPU", "BASELINE"]
+    assert asked == brought
 
 
 def test_both_images_let_git_read_the_mounted_checkout_of_another_user() -> None:

@@ -82,6 +82,18 @@ DAYS: dict[str, tuple[Callable[[Path], Lab], dict[str, str | bool]]] = {
         lambda at: _broken(_lab(at), (WAIT, "        script {\n"), ("        timeout(time: 16, unit: 'HOURS')\n", "")),
         {"GPU": True},
     ),
+    "somebody stops it in its second hour": (
+        lambda at: _broken(
+            _lab(at),
+            (
+                "            node(runner) {\n",
+                "            currentBuild.duration += 2 * SILENT_MINUTES * 60 * 1000\n"
+                "            if (runner) { throw new FlowInterruptedException('Aborted by admin') }\n"
+                "            node(runner) {\n",
+            ),
+        ),
+        {},
+    ),
     "nothing handed over": (
         lambda at: _broken(_lab(at), ("        handOver('prepared', 'outputs/')", "        echo 'nothing'")),
         {},
@@ -163,6 +175,14 @@ def test_no_agent_is_waited_for_where_nothing_needs_it(days: dict[str, Day]) -> 
     assert days["nothing for a gpu"].built.result == "SUCCESS"
 
 
+def test_whoever_stops_a_build_stops_it_however_long_it_took(days: dict[str, Day]) -> None:
+    day = days["somebody stops it in its second hour"]
+    assert day.built.result == "ABORTED", day.built.log
+    assert "agent answered" not in day.built.log
+    assert not [call for call in day.calls if call.startswith("gate")]
+    assert day.built.artifacts == ("outputs/R1.tar.gz",)
+
+
 def test_without_a_cpu_agent_the_build_ends_all_the_same(days: dict[str, Day]) -> None:
     built = days["no cpu agent"].built
     assert built.result == "ABORTED"
@@ -179,9 +199,10 @@ def test_a_stage_that_fails_ends_the_build_and_what_there_is_is_archived(
     assert built.artifacts == kept
 
 
-def test_a_runner_that_fails_leaves_the_others_to_be_judged(days: dict[str, Day]) -> None:
+def test_a_runner_that_fails_leaves_the_others_and_what_it_got_done_to_be_judged(days: dict[str, Day]) -> None:
     day = days["infer ends 3"]
     assert day.built.result == "FAILURE"
+    assert "merge R1 parts/ran-cpu/outputs/R1" in day.calls
     assert "gate --run R1 --baseline last-good" in day.calls
 
 

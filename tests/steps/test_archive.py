@@ -217,6 +217,18 @@ def test_no_secret_goes_in(run, tmp_path, monkeypatch):
     assert archive(opened).path.read_bytes() == made.path.read_bytes()
 
 
+def test_what_a_killed_worker_left_half_packed_stays_out_where_secrets_must_be_looked_for(run, monkeypatch):
+    packed = gzip.compress(bytes(range(256)) * 40)
+    halves = {"short.gz": packed[:40], "torn.gz": packed[:20] + b"\xff" * 40, "none.gz": b"no gzip at all"}
+    for name, data in halves.items():
+        (run.root / name).write_bytes(data)
+    assert archive(run).manifest.left_out == ()
+    monkeypatch.setenv("ACME_API_KEY", "s3cr3t-value")
+    assert {one.name: one.reason for one in archive(run).manifest.left_out} == dict.fromkeys(
+        halves, "it is damaged, and cannot be searched for secrets"
+    )
+
+
 @pytest.mark.parametrize("place", [(1 << 20) - 5, (1 << 20) - 4098, (1 << 20), (2 << 20) - 12, (2 << 20) - 1])
 def test_a_secret_that_lies_across_two_chunks_is_found(run, tmp_path, place):
     path = run.root / "long.log"
