@@ -20,21 +20,29 @@ NAMES = (
     "explain_cost",
     "export_kinds",
     "report",
+    "archive",
+    "publish",
     "history",
     "calibration",
+    "rivals",
     "bisection",
     "localisation",
     "coverage",
     "overhead",
+    "events",
 )
+ASKED_FOR = ("field",)
+"""Only when named: it takes an hour and more."""
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 
 
 def main(names: list[str]) -> int:
     """Run the named benchmarks (default: all); 1 if a bound was missed."""
-    unknown = set(names) - set(NAMES)
+    unknown = set(names) - {*NAMES, *ASKED_FOR}
     if unknown:
-        print(f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}", file=sys.stderr)
+        print(
+            f"no benchmark {', '.join(sorted(unknown))}; there are {', '.join((*NAMES, *ASKED_FOR))}", file=sys.stderr
+        )
         return 2
     missed = False
     for name in names or NAMES:

@@ -3,7 +3,7 @@
     pull ─► inputs ─► explain
                  └──► export ─► infer(target 1 … n) ─► drift      each cell a job in a process of its own
                                                          │
-                                              gate ─► repro ─► report      steps over the whole run, in the parent
+                                              gate ─► repro ─► report ─► publish ─► archive      steps over the whole run, in the parent
 
 A cell stage is a plain function from a job to a payload; an executor runs it and always leaves one record. A step reads a
 run and writes about it. Which cells a run has stands below; what each of them needs, in `core/needs.py`.
@@ -101,6 +101,8 @@ STEPS = MappingProxyType(
         "gate": "driftgate.steps.gate:gate",
         "repro": "driftgate.diagnose.repro:write_repros",
         "report": "driftgate.steps.report:build_report",
+        "publish": "driftgate.steps.publish:push",
+        "archive": "driftgate.steps.archive:archive",
     }
 )
 """Step → "module:function", in the order in which `driftgate run` takes them."""

@@ -123,7 +123,7 @@ def open_desk(subject: Subject, name: str, *, targets: tuple[str, ...] = TARGETS
 
 
 def _from_reference(subject: Subject, reference: str, targets: tuple[str, ...]) -> Desk:
-    parse_reference(reference)
+    parse_reference(options.one_model(reference))
     config = Config(Settings(models=(reference,), targets=targets), Document.of("the call"), Path.cwd())
     settings = subject.settings(config)
     named = Config(settings, Document.of("the call"), Path.cwd(), {"models": reference})

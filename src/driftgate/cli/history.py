@@ -43,10 +43,15 @@ def import_runs(names: tuple[str, ...], output: Path) -> int:
 
     wanted = [name for given in names for name in (run_ids(output) if given == "all" else [given])]
     found = {name: None if Path(name).is_file() else RunStore.find(name, output) for name in wanted}
+    if not found:
+        raise UsageError(f"no run in {output}", mend="give the folder that holds runs as --output, or an archive")
     output.mkdir(parents=True, exist_ok=True)  # where archives come from there need not be a run yet
     database = Database.at(None, output)
     new = []
-    for name, known in track(found.items(), "importing", console=Console(stderr=True), transient=True):
+    console = Console(stderr=True)
+    for name, known in track(
+        found.items(), "importing", console=console, transient=True, disable=not console.is_terminal
+    ):
         with nullcontext(known) if known is not None else opened(Path(name)) as store:
             new.append(import_run(database, store))
     click.echo(f"{database.name}: {plural(sum(new), 'run')} imported, {len(new) - sum(new)} there already")
@@ -87,6 +92,7 @@ def show_run(name: str, output: Path, form: str) -> int:
     """One run as the history has it: where it ran, how its cells ended."""
     from collections import Counter
 
+    from driftgate.cli.differences import say
     from driftgate.cli.show import print_rows
     from driftgate.history.database import Database
     from driftgate.history.queries import facts_in, run_named
@@ -108,7 +114,7 @@ def show_run(name: str, output: Path, form: str) -> int:
         )
         for agent in run.agents:
             versions = ", ".join(f"{name} {agent.packages[name]}" for name in sorted(agent.packages))
-            click.echo(f"{agent.agent}: {agent.cpu}, {agent.cores} cores; Python {agent.python}, {versions}")
+            say(f"{agent.agent}: {agent.cpu}, {agent.cores} cores; Python {agent.python}, {versions}")
     rows = [(stage, verdict, str(count)) for (stage, verdict), count in counts.items()]
     print_rows(("stage", "verdict", "cells"), rows, markdown=form == "markdown")
     return 0

@@ -36,27 +36,31 @@ def cache_prune(max_size: float | None, everything: bool) -> int:
 @click.command()
 @options.output
 @click.option("--days", type=click.IntRange(1), default=14, show_default=True, help="Keep runs younger than this.")
+@click.option("--archive-days", type=click.IntRange(1), default=90, show_default=True, help="Keep younger archives.")
 @click.option("--max-size", type=options.SIZE, help="Keep the newest that fit.", metavar="SIZE")
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
-def prune(output: Path, days: int, max_size: float | None, dry_run: bool) -> int:
-    """Remove old runs in the output folder, oldest first. The newest run always stays."""
+def prune(output: Path, days: int, archive_days: int, max_size: float | None, dry_run: bool) -> int:
+    """Remove old runs in the output folder, oldest first; a run that is archived stays as its archive. The newest run always stays."""
     from driftgate.core.text import human_bytes, plural
     from driftgate.machine.retention import prune_runs
 
-    gone = prune_runs(output, days=days, max_bytes=int(max_size) if max_size is not None else None, dry_run=dry_run)
-    for run in gone:
-        click.echo(f"{'would remove' if dry_run else 'removed'} {run.run_id} ({human_bytes(run.bytes)})")
-    click.echo(f"{plural(len(gone), 'run')}, {human_bytes(sum(run.bytes for run in gone))}")
+    most = int(max_size) if max_size is not None else None
+    gone = prune_runs(output, days=days, max_bytes=most, archive_days=archive_days, dry_run=dry_run)
+    for old in gone:
+        click.echo(f"{'would remove' if dry_run else 'removed'} {old} ({human_bytes(old.bytes)})")
+    archives = sum(old.archive for old in gone)
+    told = f"{plural(len(gone) - archives, 'run')}, " + (f"{plural(archives, 'archive')}, " if archives else "")
+    click.echo(told + human_bytes(sum(old.bytes for old in gone)))
     return 0
 
 
 @click.command()
 @click.argument("what", default="config")
 def schema(what: str) -> int:
-    """JSON Schema of `config` (default), `record`, `plan`, `lock`, `findings` or `manifest`."""
+    """JSON Schema of `config` (default), `record`, `plan`, `lock`, `findings`, `manifest` or `archive`."""
     from pydantic import BaseModel
 
-    from driftgate.core.records import Findings, Lock, Manifest, Plan, StageRecord
+    from driftgate.core.records import ArchiveManifest, Findings, Lock, Manifest, Plan, StageRecord
     from driftgate.machine.settings import Settings
 
     known: dict[str, type[BaseModel]] = {
@@ -66,6 +70,7 @@ def schema(what: str) -> int:
         "lock": Lock,
         "findings": Findings,
         "manifest": Manifest,
+        "archive": ArchiveManifest,
     }
     if what not in known:
         raise UsageError(f"no schema of {what[:80]!r}", mend=did_you_mean(what, known))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from driftgate.core.records import Finding, Findings
+from driftgate.core.records import Finding, Findings, Manifest
 from driftgate.machine.store import RunStore
 
 if TYPE_CHECKING:
@@ -46,6 +46,18 @@ def judged(
         )
     log_findings(store, findings)
     return findings
+
+
+def check_judging(name: str | None, run: Manifest, output: Path) -> None:
+    """Tell before hours of work what would end them: a baseline that means nothing (UsageError), a history that cannot be written."""
+    from driftgate.history.baseline import find_baseline
+    from driftgate.history.database import Database
+
+    with closing(Database.at(None, output)) as database:
+        if name is not None:
+            find_baseline(name, run, database, output)
+        if database.exists():
+            database.refuse_unless_writable()
 
 
 def _slower(store: RunStore, against: Against, settings: LatencySettings, *, confirm: bool) -> list[Finding]:

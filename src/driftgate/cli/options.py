@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,9 +12,10 @@ from pydantic import ValidationError
 
 from driftgate.core.errors import UsageError
 from driftgate.core.references import parse_reference
+from driftgate.core.shards import parse_shard
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.settings.units import parse_duration, parse_size
-from driftgate.targets import TARGETS
+from driftgate.targets import RUNNERS, TARGETS, runner_of
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Decorator = Callable[[Command], Command]
@@ -56,6 +57,14 @@ targets = click.option("--target", "targets", metavar="NAME", multiple=True, hel
 variants = click.option(
     "--variant", "variants", metavar="NAME", multiple=True, help="A variant, like dynamic (default: all); with --run."
 )
+runner = click.option("--runner", type=click.Choice(RUNNERS), help="Only targets for this kind of machine.")
+top = click.option("--top", type=click.IntRange(1, 1000), metavar="N", help="Take the top N of each group.")
+families = click.option(
+    "--family", "families", metavar="NAME", multiple=True, help="The top N of this family instead; may be repeated."
+)
+shard = click.option(
+    "--shard", metavar="N/OF", help="A share of the fleet: 3/16 is every sixteenth model from the third on."
+)
 formats = click.option(
     "--format", "form", type=click.Choice(["table", "json", "markdown"]), default="table", help="How to print."
 )
@@ -75,9 +84,14 @@ def limits(command: Command) -> Command:
     return command
 
 
+def selection(command: Command) -> Command:
+    """Which models are taken from a Hub; they arrive as `top families`."""
+    return top(families(command))
+
+
 def of_a_stage(command: Command) -> Command:
     """The options of every cell stage: which run, models, targets and variants, where runs lie, how to print, the limits."""
-    for option in (limits, formats, output, variants, targets, models, run_option):
+    for option in (limits, formats, output, runner, variants, targets, models, run_option):
         command = option(command)
     return command
 
@@ -93,6 +107,10 @@ class Overrides:
     time_limit: float | None = None
     memory_limit: float | None = None
     tolerances: Path | None = None
+    top: int | None = None
+    families: tuple[str, ...] = ()
+    runner: str | None = None
+    shard: str | None = None
 
     def apply(self, config: Config) -> Settings:
         """The settings with the flags on top, every target and reference checked. Raises UsageError."""
@@ -101,8 +119,18 @@ class Overrides:
             for text in self.models:
                 parse_reference(text, where="--model")
             data["models"], data["hub"]["top"] = self.models, 0
+            if self.top or self.families:
+                raise UsageError("--model names the models, --top and --family select them", mend="leave one out")
+        if self.top is not None:
+            data["hub"]["top"] = self.top
+        if self.families:
+            data["hub"].update(per="family", families=self.families)
         if self.targets:
             data["targets"] = self.targets
+        if self.shard is not None:
+            data["shard"] = str(parse_shard(self.shard, where="--shard"))
+        if self.runner is not None:
+            data["targets"] = self._of_runner(data["targets"])
         if self.no_latency:
             data["latency"]["enabled"] = False
         if self.tolerances is not None:
@@ -118,10 +146,27 @@ class Overrides:
         """The configuration with `--model` to blame for the models, where that is what named them."""
         return replace(config, flags={"models": "--model"}) if self.models else config
 
+    def _of_runner(self, targets: Sequence[str]) -> list[str]:
+        found = [name for name in targets if runner_of(name) == self.runner]
+        if not found:
+            raise UsageError(
+                f"none of {', '.join(targets)} runs on {self.runner}", where="--runner", mend="leave it out"
+            )
+        return found
+
     def _check_targets(self, settings: Settings, config: Config) -> None:
         for index, name in enumerate(settings.targets):
             TARGETS.check(name, where="--target" if self.targets else config.where("targets", index))
         TARGETS.check(settings.reference, where=config.where("reference"))
+
+
+def one_model(reference: str) -> str:
+    """The reference of a call about one model. Raises UsageError for a pattern."""
+    if reference.startswith("zoo:") and "*" in reference:
+        raise UsageError(
+            f"{reference} stands for many models", mend=f"name one, or `driftgate run --model '{reference}'`"
+        )
+    return reference
 
 
 def _validated(data: dict[str, Any]) -> Settings:

@@ -26,9 +26,21 @@ TYPICAL_SECONDS = {"pull": 1.0, "inputs": 0.3, "explain": 3.0, "export": 5.0, "i
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @options.models
+@options.selection
+@options.shard
 @options.targets
+@options.runner
 @options.formats
-def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: str) -> int:
+def plan(
+    config: Path,
+    models: tuple[str, ...],
+    top: int | None,
+    families: tuple[str, ...],
+    shard: str | None,
+    targets: tuple[str, ...],
+    runner: str | None,
+    form: str,
+) -> int:
     """The cells, downloads and estimated time of CONFIG. Asks the Hub what it would pull; runs nothing."""
     from driftgate.cli.session import expectations_of, hub_ready, tolerances_of
     from driftgate.machine.settings import load_config
@@ -36,7 +48,7 @@ def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: 
     from driftgate.sources.resolve import resolve
 
     loaded = load_config(config)
-    overrides = options.Overrides(models, targets)
+    overrides = options.Overrides(models, targets, top=top, families=families, runner=runner, shard=shard)
     settings = overrides.apply(loaded)
     expectations_of(loaded)  # what `run` would refuse is refused here
     tolerances_of(loaded)
@@ -52,6 +64,8 @@ def plan(config: Path, models: tuple[str, ...], targets: tuple[str, ...], form: 
 
 @click.command()
 @click.argument("config", required=False)
+@options.selection
+@options.shard
 @options.of_a_stage
 def pull(
     config: str | None,
@@ -59,6 +73,10 @@ def pull(
     models: tuple[str, ...],
     targets: tuple[str, ...],
     variants: tuple[str, ...],
+    runner: str | None,
+    top: int | None,
+    families: tuple[str, ...],
+    shard: str | None,
     output: Path,
     form: str,
     no_cache: bool,
@@ -72,9 +90,11 @@ def pull(
 
     if (config is None) == (run_name is None):
         raise UsageError("pull takes a configuration or --run", mend="try `driftgate pull configs/nightly.yaml`")
+    if (top or families or shard) and run_name is not None:
+        raise UsageError("--top, --family and --shard go with a configuration", mend="a run has its models")
     if run_name is not None:
         overrides = options.Overrides((), (), **limits)  # type: ignore[arg-type]  # click typed them
-        chosen = Chosen(models, variants)
+        chosen = Chosen(models, variants, runner)
         return on_a_run("pull", run_name, output, chosen, overrides, use_cache=not no_cache, form=form)
     assert config is not None
     if variants:
@@ -82,7 +102,7 @@ def pull(
     if config.partition(":")[0] in SCHEMES and not Path(config).exists():
         overrides = options.Overrides((config,), (), **limits)  # type: ignore[arg-type]
         return at_a_desk("pull", overrides, use_cache=not no_cache, form=form)
-    overrides = options.Overrides(models, targets, **limits)  # type: ignore[arg-type]
+    overrides = options.Overrides(models, targets, top=top, families=families, runner=runner, shard=shard, **limits)  # type: ignore[arg-type]
     return _pull_fleet(Path(config), overrides, output, use_cache=not no_cache)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path), required=False)
 @options.models
+@options.selection
+@options.shard
 @options.targets
 @options.output
 @click.option("--resume", metavar="RUN", help="Go on with a run that was cut off.")
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 def run(
     config: Path | None,
     models: tuple[str, ...],
+    top: int | None,
+    families: tuple[str, ...],
+    shard: str | None,
     targets: tuple[str, ...],
     output: Path,
     resume: str | None,
@@ -38,27 +43,45 @@ def run(
     baseline: str | None,
     no_confirm: bool,
 ) -> int:
-    """The whole pipeline: pull, inputs, explain, export, infer, drift, gate, repro, report.
+    """The whole pipeline: pull, inputs, explain, export, infer, drift, gate, repro, report, publish, archive.
 
     CONFIG is a YAML file; without it, the quickstart: twelve tiny models from a Hub on loopback.
     """
+    from driftgate.cli.logs import check_endpoints
     from driftgate.cli.session import Session
+    from driftgate.sinks.shipping import sent_meanwhile
 
-    overrides = options.Overrides(models, targets, jobs, no_latency, time_limit, memory_limit)
+    check_endpoints()
+    overrides = options.Overrides(
+        models, targets, jobs, no_latency, time_limit, memory_limit, top=top, families=families, shard=shard
+    )
     if resume is not None:
-        if config is not None or models or targets:
+        if config is not None or models or targets or top or families or shard:
             raise UsageError(
-                "--resume goes on with the run's own configuration", mend="leave out CONFIG, --model, --target"
+                "--resume goes on with the run's own configuration",
+                mend="leave out CONFIG, --model, --top, --family, --shard, --target",
             )
-        session = Session(*_resumed(resume, output, overrides), use_cache=not no_cache)
+        session = Session(*_resumed(resume, output, overrides, baseline), use_cache=not no_cache)
     else:
-        session = Session(*_begun(config, output, overrides), use_cache=not no_cache)
-    session.conduct(session.store.plan().cells)
-    return finish(session.store.root, baseline or session.settings.baseline, confirm=not no_confirm)
+        session = Session(*_begun(config, output, overrides, baseline), use_cache=not no_cache)
+    with sent_meanwhile(session.store):
+        session.conduct(session.store.plan().cells)
+    narrowed = bool(models or targets or top or families or shard)
+    desk = config is None and bool(models)  # a fleet of its own
+    return finish(
+        session.store.root,
+        baseline or session.settings.baseline,
+        confirm=not no_confirm,
+        prune=not (narrowed or resume),
+        part=narrowed and not desk,
+    )
 
 
-def _begun(path: Path | None, output: Path, overrides: options.Overrides) -> tuple[RunStore, Settings]:
-    from driftgate.cli.session import begin_run
+def _begun(
+    path: Path | None, output: Path, overrides: options.Overrides, baseline: str | None
+) -> tuple[RunStore, Settings]:
+    from driftgate.cli.judging import check_judging
+    from driftgate.cli.session import begin_run, manifest_of
     from driftgate.machine.settings import load_config, quickstart_config
 
     config = load_config(path) if path is not None else quickstart_config()
@@ -69,16 +92,19 @@ def _begun(path: Path | None, output: Path, overrides: options.Overrides) -> tup
         settings = settings.model_copy(
             update={"hub": settings.hub.model_copy(update={"endpoint": None}), "fleet": "desk"}
         )
+    check_judging(baseline or settings.baseline, manifest_of("", settings), output)
     return begin_run(overrides.blamed(config), settings, output), settings
 
 
-def _resumed(name: str, output: Path, overrides: options.Overrides) -> tuple[RunStore, Settings]:
+def _resumed(name: str, output: Path, overrides: options.Overrides, baseline: str | None) -> tuple[RunStore, Settings]:
+    from driftgate.cli.judging import check_judging
     from driftgate.cli.session import pin_again, plan_run, settings_of
     from driftgate.machine.settings import Config, Document
     from driftgate.machine.store import RunStore
 
     store = RunStore.find(name, output)
     settings = overrides.apply(Config(settings_of(store), Document.of("run.json"), store.root))
+    check_judging(baseline or settings.baseline, store.manifest(), store.root.parent)
     if store.has("plan.json"):
         pin_again(store, settings)
     else:  # cut off before anything was scheduled
@@ -86,13 +112,18 @@ def _resumed(name: str, output: Path, overrides: options.Overrides) -> tuple[Run
     return store, settings
 
 
-def finish(root: Path, baseline: str | None, *, confirm: bool = True) -> int:
-    """Gate, report and the summary in the terminal; the exit code of the verdict."""
+def finish(root: Path, baseline: str | None, *, confirm: bool = True, prune: bool = False, part: bool = False) -> int:
+    """Gate, report, the summary in the terminal, and the metrics to where a URL says; the exit code of the verdict. `prune` is for a
+    run of the whole fleet: what it has no model for has left. `part` is for one of a part of it, which doesn't speak for the fleet."""
     from rich.console import Console
 
+    from driftgate.cli import publish
     from driftgate.cli.judging import judged
+    from driftgate.cli.logs import AT_THE_END_SECONDS, send_logs
+    from driftgate.core.text import human_bytes
     from driftgate.diagnose.repro import write_repros
     from driftgate.machine.store import RunStore
+    from driftgate.steps.archive import archive_if_kept
     from driftgate.steps.gate import exit_code
     from driftgate.steps.report import build_report
     from driftgate.steps.summary import print_summary
@@ -102,8 +133,16 @@ def finish(root: Path, baseline: str | None, *, confirm: bool = True) -> int:
     findings = judged(store, baseline, confirm=confirm)
     write_repros(store)
     tidy(store)
+    unsent = send_logs(store, total_s=AT_THE_END_SECONDS)
+    groups = publish.metrics_of(store)
     build_report(store)
     print_summary(store, Console())
+    archived = archive_if_kept(store)
+    if archived is not None:
+        click.echo(f"Archive: {archived.path} ({human_bytes(archived.bytes)})")
     for old in retire(store):
-        click.echo(f"removed {old.run_id}: keep.days, keep.max_size", err=True)
+        click.echo(f"removed {old}: keep.days, keep.archive_days, keep.max_size", err=True)
+    if unsent is not None:
+        click.echo(unsent, err=True)
+    publish.push(groups, prune=prune, part=part)
     return ExitCode(exit_code(findings))

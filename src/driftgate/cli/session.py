@@ -30,14 +30,16 @@ from driftgate.machine.expectations import NAME, expectations_in, load_expectati
 from driftgate.machine.files import cache_root
 from driftgate.machine.gate_settings import NAME as GATE
 from driftgate.machine.gate_settings import load_gate_settings
-from driftgate.machine.provenance import agent_name, cores_allowed, package_versions, this_agent
+from driftgate.machine.owners import NAME as OWNERS
+from driftgate.machine.owners import load_owners
+from driftgate.machine.provenance import cores_allowed, package_versions, this_agent
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.store import RunStore
 from driftgate.machine.tolerances import NAME as TOLERANCES
 from driftgate.machine.tolerances import keep_tolerances, load_tolerances, packaged_tolerances
 from driftgate.machine.workroom import work_room
 from driftgate.pipeline import STAGE_OF, WARM, WARM_LIGHTLY, WORTH_WARMING, plan_cells
-from driftgate.targets import TARGETS
+from driftgate.targets import TARGETS, runner_of
 
 EMBEDDED = "embedded"
 WORKER_THREADS = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -58,14 +60,15 @@ class Session:
         if not todo:
             return
         os.environ.update({name: value for name, value in WORKER_THREADS.items() if name not in os.environ})
-        self.store.write_agent(this_agent())
-        agent = agent_name()
+        here = this_agent()
+        self.store.write_agent(here)
+        agent = here.agent
         cache = CellCache(cache_root()) if self.use_cache else None
         warm = WARM if len(todo) >= WORTH_WARMING else WARM_LIGHTLY
         with (
             hub_ready(self.settings) as settings,
             work_room(self.store.root),
-            EventLog(self.store.events_path(agent)) as events,
+            EventLog.of_run(self.store, agent, here.commit) as events,
             watcher_for(self.store.run_id, expectations_in(self.store)) as watcher,
             LocalPool(self.jobs, warm=warm, on_progress=watcher.downloading) as pool,
         ):
@@ -94,26 +97,33 @@ class Session:
 def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs."""
     expectations, tolerances, judged_by = expectations_of(config), tolerances_of(config), gate_of(config)
+    owners = owners_of(config)
     store = RunStore.create(output)
     if expectations is not None:
         store.write_text(NAME, expectations)
     keep_tolerances(store, tolerances)
     if judged_by is not None:
         store.write_text(GATE, judged_by)
-    manifest = Manifest(
-        run_id=store.run_id,
-        fleet=settings.fleet,
-        driftgate=__version__,
-        started_at=datetime.now(UTC),
-        config=settings.model_dump(mode="json"),
-    )
-    store.write_manifest(manifest)
+    if owners is not None:
+        store.write_text(OWNERS, owners)
+    store.write_manifest(manifest_of(store.run_id, settings))
     try:
         plan_run(store, settings, config)
     except UsageError:
         shutil.rmtree(store.root)  # a wrong call leaves no run behind for `latest` to mean
         raise
     return store
+
+
+def manifest_of(run_id: str, settings: Settings) -> Manifest:
+    """The manifest of a run that begins now."""
+    return Manifest(
+        run_id=run_id,
+        fleet=settings.fleet,
+        driftgate=__version__,
+        started_at=datetime.now(UTC),
+        config=settings.model_dump(mode="json"),
+    )
 
 
 def expectations_of(config: Config) -> str | None:
@@ -140,9 +150,20 @@ def gate_of(config: Config) -> str | None:
     return path.read_text("utf-8")
 
 
-def _given(config: Config, named: str | None, default: str, *key: str) -> Path | None:
-    """The file that a key of the configuration names, else that of `configs/` if there is one."""
-    path = config.folder / named if named else Path("configs") / default
+def owners_of(config: Config) -> str | None:
+    """The text of the configuration's owners.yaml, checked; None where it names none: whose a fleet is goes with the fleet."""
+    path = _given(config, config.settings.owners, None, "owners")
+    if path is None:
+        return None
+    load_owners(path, TARGETS.names())
+    return path.read_text("utf-8")
+
+
+def _given(config: Config, named: str | None, default: str | None, *key: str) -> Path | None:
+    """The file that a key of the configuration names, else that of `configs/` if there is one and it may be taken by `default`."""
+    if named is None and default is None:
+        return None
+    path = config.folder / named if named else Path("configs") / str(default)
     if not path.is_file() and named is not None:
         raise UsageError(f"there is no file {path}", where=config.where(*key))
     return path if path.is_file() else None
@@ -163,7 +184,7 @@ def pin_again(store: RunStore, settings: Settings) -> None:
     if not missing:
         return
     hub = settings.hub.model_copy(update={"top": 0})
-    asked = settings.model_copy(update={"models": tuple(missing), "hub": hub})
+    asked = settings.model_copy(update={"models": tuple(missing), "hub": hub, "shard": None})
     found = {entry.ref: entry for entry in _pinned(asked, lambda *position: "run.json").models}
     models = tuple(found.get(m.ref, m).model_copy(update={"slug": m.slug}) for m in lock.models)
     store.write_lock(lock.model_copy(update={"models": models}))
@@ -191,9 +212,14 @@ def settings_of(store: RunStore) -> Settings:
 
 
 def chosen_cells(
-    store: RunStore, *, stages: Iterable[str] | None = None, models: Iterable[str] = (), targets: Iterable[str] = ()
+    store: RunStore,
+    *,
+    stages: Iterable[str] | None = None,
+    models: Iterable[str] = (),
+    targets: Iterable[str] = (),
+    runner: str | None = None,
 ) -> tuple[Cell, ...]:
-    """The planned cells of these stages, models (references or slugs) and targets; none named means all."""
+    """The planned cells of these stages, models (references or slugs), targets and kind of machine; none named means all."""
     cells = store.plan().cells
     wanted_stages = set(stages) if stages is not None else None
     slugs = _known(models, {entry.ref: entry.slug for entry in store.lock().models}, "model of this run")
@@ -204,6 +230,7 @@ def chosen_cells(
         if (wanted_stages is None or cell.stage in wanted_stages)
         and (not slugs or cell.model in slugs)
         and (not wanted_targets or cell.target is None or cell.target in wanted_targets)
+        and (runner is None or cell.target is None or runner_of(cell.target) == runner)
     )
 
 

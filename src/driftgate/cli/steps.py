@@ -15,28 +15,46 @@ from driftgate.cli import options
 @options.baseline
 @options.no_confirm
 @click.option("--expectations", type=click.Path(path_type=Path), help="What is known to fail (expectations.yaml).")
+@click.option("--owners", type=click.Path(path_type=Path), help="Whose a finding is (owners.yaml).")
 @options.formats
 def gate(
-    run_name: str, output: Path, baseline: str | None, no_confirm: bool, expectations: Path | None, form: str
+    run_name: str,
+    output: Path,
+    baseline: str | None,
+    no_confirm: bool,
+    expectations: Path | None,
+    owners: Path | None,
+    form: str,
 ) -> int:
     """Judge a run: findings.json, junit.xml, summary.md. Ends 1 on findings, 3 if the machinery failed."""
     from driftgate.cli.judging import judged
-    from driftgate.core.text import plural
+    from driftgate.cli.show_findings import print_findings
     from driftgate.machine.store import RunStore
     from driftgate.steps.gate import exit_code
 
     store = RunStore.find(run_name, output)
+    _check(expectations, owners)
     baseline = baseline or store.manifest().config.get("baseline")
-    findings = judged(store, baseline, expectations=expectations, confirm=not no_confirm)
+    findings = judged(store, baseline, expectations=expectations, owners=owners, confirm=not no_confirm)
     if form == "json":
         click.echo(findings.to_json(), nl=False)
     elif form == "markdown":
         click.echo((store.root / "summary.md").read_text("utf-8"), nl=False)
     else:
-        for finding in findings.findings:
-            click.echo(f"{finding.severity.value}: {finding.sentence}")
-        click.echo(f"{findings.verdict}: {plural(len(findings.findings), 'finding')}")
+        print_findings(findings)
     return exit_code(findings)
+
+
+def _check(expectations: Path | None, owners: Path | None) -> None:
+    """A mistake in them is told before anything is launched."""
+    from driftgate.machine.expectations import load_expectations
+    from driftgate.machine.owners import load_owners
+    from driftgate.targets import TARGETS
+
+    if expectations is not None:
+        load_expectations(expectations)
+    if owners is not None:
+        load_owners(owners, TARGETS.names())
 
 
 @click.command()

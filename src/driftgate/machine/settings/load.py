@@ -158,6 +158,17 @@ def validate(model: type[Model], document: Document) -> Model:
         raise _usage_error(model, document, error) from error
 
 
+def load_rows(model: type[Model], key: str, text: str, name: str) -> tuple[Document, Model]:
+    """A file of rows: a list, or a mapping with the one key. Raises UsageError; `name` is where the text is from."""
+    document = load_yaml(text, name=name)
+    if isinstance(document.data, list):
+        lines = {(key, *position): line for position, line in document.lines.items()}
+        document = Document(document.name, {key: document.data}, lines)
+    if not isinstance(document.data, dict):
+        raise UsageError("the file must be a list of rows", where=document.where())
+    return document, validate(model, document)
+
+
 def _usage_error(model: type[BaseModel], document: Document, error: ValidationError) -> UsageError:
     first = min(
         error.errors(), key=lambda e: (e["type"] != "extra_forbidden", document.lines.get(_known(e, document), 1))

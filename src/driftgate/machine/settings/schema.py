@@ -6,14 +6,24 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
+from driftgate.core.errors import UsageError
 from driftgate.core.references import REFERENCE_LENGTH
+from driftgate.core.shards import parse_shard
 from driftgate.machine.settings.units import Duration, Size
 
 GB = 10**9
+MB = 10**6
 
 
 def _text_of(value: object) -> object:
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _share(text: str) -> str:
+    try:
+        return str(parse_shard(text))
+    except UsageError as error:  # the reader of the file knows the line
+        raise ValueError(str(error)) from error
 
 
 def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -25,6 +35,7 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 Name = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=200)]
 Reference = Annotated[str, BeforeValidator(_text_of), Field(min_length=1, max_length=REFERENCE_LENGTH)]
+Share = Annotated[str, AfterValidator(_share)]
 Fleet = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -107,11 +118,15 @@ class LimitSettings(Section):
 
 class KeepSettings(Section):
     """What stays on disk: which ONNX files (`changed`: those of failed cells, and those not in the cache), runs for how many days,
-    and how much in all."""
+    their archives for how many, and how much in all."""
 
     onnx: Literal["always", "changed", "never"] = "changed"
     days: Annotated[int, Field(ge=1)] = 14
     max_size: Size = 200 * GB
+    archive_days: Annotated[int, Field(ge=0)] = Field(90, description="0 = `driftgate run` makes no archive")
+    archive_file: Size = Field(
+        10 * MB, description="a larger file that a cell left (weights, outputs) stays out of an archive"
+    )
 
 
 class Settings(Section):
@@ -119,7 +134,10 @@ class Settings(Section):
 
     fleet: Fleet = "desk"
     hub: HubSettings = HubSettings()
-    models: tuple[Reference, ...] = ()
+    models: tuple[Reference, ...] = Field(
+        (), description="`zoo:*` stands for every type, `zoo:bert/*` for every architecture of one"
+    )
+    shard: Share | None = Field(None, description="3/16 = every sixteenth model, from the third on; null = all")
     targets: Annotated[tuple[Name, ...], Field(min_length=1), AfterValidator(_distinct)] = (
         "torch-eager-cpu",
         "torch-inductor-cpu",
@@ -136,5 +154,9 @@ class Settings(Section):
     baseline: Name | None = Field(
         None, description="last-good, a run, git:REF or window:N; null = judge by the expectations alone"
     )
+    cycle: Duration | None = Field(
+        None, description="how often this fleet means to run, like 24h: two cycles without a run are an alert"
+    )
     gate: Name | None = Field(None, description="path of gate.yaml, relative to this file")
     expectations: Name | None = Field(None, description="path of expectations.yaml, relative to this file")
+    owners: Name | None = Field(None, description="path of owners.yaml, relative to this file; null = nobody is named")
