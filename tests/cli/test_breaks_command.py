@@ -88,7 +88,7 @@ def test_what_is_new_against_another_run_is_told(run, tmp_path, capfd):
     assert code == 0
     new = out.partition(f"Against {before.run_id}")[2]
     assert "✗ appeared in acme--tiny-vit-0001: GB0170 Data-dependent branching" in new
-    assert f"(was {OWN}:3 in forward)" in new
+    assert f"(was {OWN}:3 in forward)" in " ".join(new.split())
     _, out, _ = call(capfd, "breaks", "--run", run.root, "--against", before.root, "--format", "json")
     told = json.loads(out)
     assert told["against"] == before.run_id

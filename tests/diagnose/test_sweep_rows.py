@@ -51,7 +51,7 @@ def tensor(*shape: int, axes: Iterable[str] = ("batch", "sequence")) -> InputTen
 def put(store: RunStore, cell: Cell, payload: Record | None = None, failure: Failure | None = None) -> None:
     (entry,) = sized_entries(ENTRY, [{"batch": int(cell.model[1:])}])
     record = StageRecord(
-        run_id="run", agent="a", model=entry.identity(), stage=cell.stage, target=cell.target, variant=cell.variant,
+        run_id=store.run_id, agent="a", model=entry.identity(), stage=cell.stage, target=cell.target, variant=cell.variant,
         verdict=verdict_of(failure.kind) if failure else "passed", failure=failure, started_at=datetime.now(UTC),
         duration_s=1, peak_rss_bytes=10**9, payload=payload,
     )  # fmt: skip

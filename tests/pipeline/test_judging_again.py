@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 import yaml
+from rich.console import Console
 
 from driftgate.core.records import DriftPayload, StageRecord
 from driftgate.core.verdicts import FailureKind
@@ -12,6 +15,7 @@ from driftgate.machine.tolerances import NAME
 from driftgate.stages.numerics import load_outputs, outputs_file, save_outputs
 from driftgate.steps.gate import gate
 from driftgate.steps.report import build_report
+from driftgate.steps.summary import print_summary
 from driftgate.testing.workplace import Workplace
 
 MODEL = "python:driftgate.testing.models:healthy"
@@ -114,12 +118,14 @@ def test_a_configuration_that_names_no_such_table_is_told_with_its_line(place: W
     assert not list((place.folder / "outputs").glob("*"))
 
 
-def test_labels_are_counted_over_the_fleet_in_summary_and_report(drifted: Workplace) -> None:
+def test_labels_are_counted_over_the_fleet_in_the_terminal_and_the_report(drifted: Workplace) -> None:
     labelled = drift_of(drifted).payload
     assert isinstance(labelled, DriftPayload)
     assert labelled.labelled is not None
     right = labelled.labelled.reference.correct
     gate(drifted.store)
     line = f"Right by label: torch-eager-cpu {right} of 2; ort-cpu {right} (2 agree)"
-    assert line in (drifted.store.root / "summary.md").read_text()
+    terminal = io.StringIO()
+    print_summary(drifted.store, Console(file=terminal, width=80))
+    assert line in terminal.getvalue()
     assert "Against labels" in build_report(drifted.store).read_text()

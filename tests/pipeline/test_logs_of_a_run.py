@@ -88,7 +88,10 @@ def test_a_loki_that_is_down_fails_publish_alone_and_what_waits_can_be_sent_late
     assert refused.code == 3
     last = refused.err.splitlines()[-1]
     assert "log records wait in" in last
-    assert f"{loki.url}/nowhere: 404 Not Found: 404 page not found; `driftgate publish --run" in last
+    assert (
+        f"{loki.url}/nowhere: 404 Not Found: 404 page not found; is DRIFTGATE_LOKI_URL a Loki?; `driftgate publish"
+        in last
+    )
     assert {path: path.read_bytes() for path in place.store.root.rglob("*.json")} == before
 
     assert place.call("publish", "--run", "latest", DRIFTGATE_LOKI_URL=loki.url).code == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from driftgate.core.verdicts import FailureKind
-from driftgate.machine.store import run_ids
+from driftgate.machine.runs import run_ids
 from driftgate.testing.models import GATE
 from driftgate.testing.workplace import Workplace
 

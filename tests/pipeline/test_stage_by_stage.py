@@ -22,8 +22,11 @@ def test_stage_by_stage_everything_passes_with_exit_code_0(place: Workplace) -> 
         _call(place, stage, "--run", "latest", "--no-latency")
     assert "passed: 0 findings" in _call(place, "gate", "--run", "latest")
     page = _call(place, "report", "--run", "latest").strip()
+    packed = _call(place, "archive", "--run", "latest").strip()
+    opened = _call(place, "open", packed, "--output", "elsewhere").strip()
 
     assert (place.folder / page).is_file()
+    assert "passed: 0 findings" in _call(place, "gate", "--run", opened, "--output", "elsewhere")
     records = place.records()
     assert len(records) == CELLS
     assert all(record.passed for record in records.values()), records
@@ -44,6 +47,7 @@ def test_a_stage_before_what_it_needs_is_not_green_and_a_resume_computes_it(plac
     (finding,) = place.store.findings().findings
     assert (finding.rule, finding.stage) == ("not_tested", "explain")
 
-    _call(place, "run", "--resume", "latest")
+    out = _call(place, "run", "--resume", "latest")
+    assert f"Archive: outputs/{place.store.run_id}.tar.gz (" in out
     assert all(record.passed for record in place.records().values())
     assert place.store.findings().findings == ()

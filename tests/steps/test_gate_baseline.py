@@ -14,12 +14,13 @@ from pages import read
 from rich.console import Console
 
 from driftgate.core.gate_settings import GateSettings
-from driftgate.core.records import Cell, Finding, Findings, Severity
+from driftgate.core.records import Cell, Finding, Findings, InferPayload, Severity, StageRecord
 from driftgate.core.statistics.night import judge_night
 from driftgate.core.verdicts import FailureKind
 from driftgate.history.baseline import find_baseline
 from driftgate.history.database import Database
-from driftgate.history.importing import import_run
+from driftgate.history.importing import forget, import_run
+from driftgate.history.queries import runs_of
 from driftgate.machine.gate_settings import load_gate_settings
 from driftgate.machine.store import RunStore
 from driftgate.steps.against import Against, headline
@@ -239,7 +240,106 @@ def test_what_differs_is_told_first_and_unlike_machines_are_not_compared(first: 
     assert asked.latencies is None
     assert judge(night).provenance[0] == "onnxruntime 1.31.0 → 1.32.0"
     summary = (night.root / "summary.md").read_text().splitlines()
-    assert summary[2].startswith(f"Compared with {first.run_id}: onnxruntime 1.31.0 → 1.32.0")
+    apart = "(times and memory are not: the machines differ)"
+    assert summary[2].startswith(f"Compared with {first.run_id} {apart}: onnxruntime 1.31.0 → 1.32.0")
+    build_report(night)
+    assert apart in " ".join(read(night.root / "report" / "index.html").text.split())
+
+
+def test_memory_of_another_machine_is_no_finding(first: RunStore) -> None:
+    large = {INFER: lambda record: record.model_copy(update={"peak_rss_bytes": 64 << 30})}
+    here, elsewhere = (next_night(first, day=day, plant=large) for day in (1, 2))
+    (agent,) = elsewhere.agents()
+    elsewhere.write_agent(agent.model_copy(update={"cpu": "Another CPU"}))
+    assert told(judge(here)) == [("memory", "zoo--m4", "warning")]
+    assert told(judge(elsewhere)) == []
+
+
+def test_a_baseline_that_took_no_times_is_judged_without_them(first: RunStore) -> None:
+    infer = {cell: _untimed for cell in first.plan().cells if cell.stage == "infer"}
+    database = _database(first)
+    with database.writing() as connection:
+        forget(connection, [run.number for run in runs_of(connection)])
+    untimed = next_night(first, day=1, plant=infer)
+    gate(untimed)
+    import_run(database, untimed)
+    code, _, error = run("gate", "--run", next_night(first, day=2).root, "--baseline", "last-good")
+    assert (code, error.splitlines()) == (
+        0,
+        [f"against {untimed.run_id} (last-good): made with the same versions on the same machine"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("placement", "words"),
+    [
+        ({"CPUExecutionProvider": 40, "CUDAExecutionProvider": 60}, ["100 on CPUExecutionProvider", "60 on CUDA"]),
+        ({"CPUExecutionProvider": 98}, []),
+    ],
+)
+def test_nodes_that_moved_are_told_and_a_smaller_graph_is_no_move(placement, words, first: RunStore) -> None:
+    whole = next_night(first, day=1, plant={INFER: placed({"CPUExecutionProvider": 100})})
+    found = judge(next_night(first, day=2, plant={INFER: placed(placement)}), whole.run_id).findings
+    assert [one.rule for one in found] == ["placement_changed"] * bool(words)
+    assert all(word in one.sentence for one in found for word in words)
+
+
+def test_nodes_that_moved_between_providers_that_stay_are_told_too(first: RunStore) -> None:
+    both = next_night(first, day=1, plant={INFER: placed({"CPUExecutionProvider": 2, "CUDAExecutionProvider": 98})})
+    moved = next_night(first, day=2, plant={INFER: placed({"CPUExecutionProvider": 50, "CUDAExecutionProvider": 50})})
+    assert told(judge(moved, both.run_id)) == [("placement_changed", "zoo--m4", "error")]
+
+
+def placed(placement: dict[str, int]) -> Plant:
+    def plant(record: StageRecord) -> StageRecord:
+        assert isinstance(record.payload, InferPayload)
+        return record.model_copy(update={"payload": record.payload.model_copy(update={"placement": placement})})
+
+    return plant
+
+
+@pytest.mark.parametrize("baseline", ["nosuch", "window:0", "git:no-such-branch"])
+def test_a_baseline_that_means_nothing_is_told_before_anything_runs(baseline: str, first: RunStore) -> None:
+    output = first.root.parent
+    before = {path.name for path in output.iterdir()}
+    code, _, error = run("run", "--model", "zoo:bert", "--output", output, "--baseline", baseline)
+    assert (code, error.count("\n")) == (2, 1)
+    assert error.startswith("driftgate: --baseline: ")
+    assert {path.name for path in output.iterdir()} == before
+
+
+def _untimed(record: StageRecord) -> StageRecord:
+    assert isinstance(record.payload, InferPayload)
+    return record.model_copy(update={"payload": record.payload.model_copy(update={"latency": None})})
+
+
+def test_a_baseline_named_by_its_folder_has_the_numbers_of_the_nights_too(first: RunStore) -> None:
+    asked = against(next_night(first, day=1), first.run_id)
+    assert [night.run_id for night in asked.nights] == [first.run_id]
+    assert asked.latencies is not None
+
+
+def test_a_run_of_a_part_of_the_fleet_is_no_baseline_for_all_of_it(first: RunStore) -> None:
+    part = next_night(first, day=1)
+    manifest = part.manifest()
+    part.write_manifest(manifest.model_copy(update={"config": manifest.config | {"models": ["zoo:m1"]}}))
+    judge(part)
+    import_run(_database(part), part)
+    night = next_night(first, day=2)
+    assert against(night, "last-good").baseline.run_id == first.run_id
+    assert against(next_night(part, day=3), "last-good").baseline.run_id == part.run_id
+
+    changed = next_night(first, day=4)
+    changed.write_manifest(changed.manifest().model_copy(update={"config": {"models": ["zoo:m1", "zoo:m2"]}}))
+    assert against(changed, "last-good").baseline.run_id == part.run_id  # nothing else was asked for the same
+
+
+@pytest.mark.parametrize("name", ["latest", "20261124T"])
+def test_a_run_that_the_history_has_already_is_not_its_own_baseline(name: str, first: RunStore) -> None:
+    night = next_night(first, day=2)
+    import_run(_database(night), night)
+    code, _, error = run("gate", "--run", night.root, "--baseline", name)
+    assert (code, error) == (2, "driftgate: --baseline: a run cannot be its own baseline; name an earlier one\n")
 
 
 def test_a_first_night_has_no_baseline_and_that_is_no_error(tmp_path: Path) -> None:

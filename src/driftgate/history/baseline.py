@@ -1,8 +1,8 @@
 """What a run is compared with: `last-good`, a run, `git:REF`, or a window of nights.
 
-last-good     the newest run of the same fleet, before this one, that the gate passed
+last-good     the newest run of the same fleet, before this one, that the gate passed; one of the same models and targets before any other
 RUN           an id of the history or its beginning, or the folder of a run
-git:REF       the newest run of that commit of the code under test
+git:REF       the newest other run of that commit of the code under test
 window:N      the last N nights of the same fleet: facts of the newest good one, numbers of all
 """
 
@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -44,14 +45,16 @@ def find_baseline(name: str, run: Manifest, database: Database, output: Path) ->
     Raises UsageError for a name that means nothing, or a run, commit or folder that isn't there.
     """
     folder = _folder(name, output)
-    if folder is not None:
-        return _of_folder(name, folder, run)
     if not database.exists():
+        if folder is not None:
+            return _of_folder(name, folder, run, ())
         _refuse_unless_first_night(name)
         return None
     with database.reading() as connection:
         nights = runs_of(connection, fleet=run.fleet, before=run.started_at, most=_length(name))
         nights = tuple(night for night in nights if night.run_id != run.run_id)
+        if folder is not None:
+            return _of_folder(name, folder, run, nights)
         chosen = _chosen(connection, name, run, nights)
         if chosen is None:
             return None
@@ -60,18 +63,40 @@ def find_baseline(name: str, run: Manifest, database: Database, output: Path) ->
 
 def _chosen(connection: Connection, name: str, run: Manifest, nights: tuple[RunSummary, ...]) -> RunSummary | None:
     if name == "last-good":
-        good = runs_of(connection, fleet=run.fleet, before=run.started_at, verdict="passed", most=2)
-        return next((night for night in good if night.run_id != run.run_id), None)
+        good = runs_of(connection, fleet=run.fleet, before=run.started_at, verdict="passed", most=USUAL_NIGHTS)
+        return _newest([night for night in good if night.run_id != run.run_id], run)
     if _is_window(name):
-        return next((night for night in nights if night.verdict == "passed"), None) or next(iter(nights), None)
+        return _newest([night for night in nights if night.verdict == "passed"], run) or _newest(nights, run)
     if name.startswith("git:"):
         commit = _commit(name.removeprefix("git:"))
-        found = runs_of_commit(connection, run.fleet, commit)
+        found = [one for one in runs_of_commit(connection, run.fleet, commit) if one.run_id != run.run_id]
         if not found:
-            asked = f"no run of fleet {run.fleet} at {name} ({commit[:12]})"
+            asked = f"no other run of fleet {run.fleet} at {name} ({commit[:12]})"
             raise UsageError(asked, where="--baseline", mend="see `driftgate history list`")
         return found[0]
-    return run_named(connection, name, where="--baseline")
+    chosen = run_named(connection, name, where="--baseline")
+    _refuse_itself(chosen.run_id, run)
+    return chosen
+
+
+def _newest(known: Sequence[RunSummary], run: Manifest) -> RunSummary | None:
+    """The newest that was asked for the same models and targets: one of a part of the fleet (`--model`, `--top`) says nothing of the rest.
+    Where there is none (the configuration has changed), the newest of all."""
+    asked = _selection(run.config)
+    return next((one for one in known if _selection(one.config) == asked), None) or next(iter(known), None)
+
+
+def _selection(config: Mapping[str, Any]) -> tuple[object, ...]:
+    hub = config.get("hub") or {}
+    return (
+        *(config.get(name) for name in ("models", "targets", "shard")),
+        {key: value for key, value in hub.items() if key != "endpoint"},
+    )
+
+
+def _refuse_itself(chosen: str, run: Manifest) -> None:
+    if chosen == run.run_id:
+        raise UsageError("a run cannot be its own baseline", where="--baseline", mend="name an earlier one")
 
 
 def _folder(name: str, output: Path) -> RunStore | None:
@@ -84,11 +109,10 @@ def _folder(name: str, output: Path) -> RunStore | None:
     return None
 
 
-def _of_folder(name: str, store: RunStore, run: Manifest) -> Baseline:
+def _of_folder(name: str, store: RunStore, run: Manifest, nights: tuple[RunSummary, ...]) -> Baseline:
     manifest = store.manifest()
-    if manifest.run_id == run.run_id:
-        raise UsageError("a run cannot be its own baseline", where="--baseline", mend="name an earlier one")
-    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in facts_of_plan(store)}, ())
+    _refuse_itself(manifest.run_id, run)
+    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in facts_of_plan(store)}, nights)
 
 
 def _refuse_unless_first_night(name: str) -> None:

@@ -8,19 +8,17 @@ nothing vanishes. What was found is told by likely cause, and to its owner.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
-from driftgate.core.causes import grouped
 from driftgate.core.errors import ExitCode
 from driftgate.core.expectations import Expectations
 from driftgate.core.facts import CellFacts
 from driftgate.core.gate_settings import GateSettings
 from driftgate.core.needs import upstream
-from driftgate.core.owners import Owners
 from driftgate.core.records import (
     Cell,
     Finding,
@@ -43,6 +41,7 @@ from driftgate.machine.owners import load_owners, owners_in
 from driftgate.machine.store import RunStore
 from driftgate.sinks.junit import Suite, junit_xml
 from driftgate.steps.against import Against
+from driftgate.steps.heard import as_severe_as, explained, order, unless_accepted
 from driftgate.steps.report.commands import name_for_commands
 from driftgate.steps.run_findings import broken_machinery, cells_gone, record_what_did_not_run
 from driftgate.steps.summary import summary_markdown
@@ -101,17 +100,12 @@ def gate(
     what it is compared with; `slower` are the findings about latencies, which are judged over the whole fleet at once;
     `history` takes the run in before anything is written beside it: where that is refused, the run stays as it was."""
     record_what_did_not_run(store)
-    bench = _Bench(
-        store,
-        store.manifest(),
-        _expectations(store, expectations_file),
-        settings or GateSettings(),
-        against,
-        datetime.now(UTC).date(),
-    )
-    owners = _owners(store, owners_file)
+    expectations = load_expectations(expectations_file) if expectations_file else expectations_in(store)
+    owners = load_owners(owners_file) if owners_file else owners_in(store)
+    settings, today = settings or GateSettings(), datetime.now(UTC).date()
+    bench = _Bench(store, store.manifest(), expectations, settings, against, today)
     seen, rows = _judged(bench)
-    findings = _told(_findings(bench, seen, rows, slower), seen.models, owners)
+    findings = explained(_findings(bench, seen, rows, slower), seen.models, owners)
     manifest = bench.manifest.model_copy(
         update={
             "ended_at": bench.manifest.ended_at or datetime.now(UTC),
@@ -122,6 +116,9 @@ def gate(
     )
     if history is not None:
         take_in(Night.of(manifest, store.agents(), seen.facts, findings), history)
+    for name, given in ((NAME, expectations_file), (OWNERS, owners_file)):
+        if given is not None:
+            store.write_text(name, given.read_text("utf-8"))
     store.write_findings(findings)
     store.write_manifest(manifest)
     _write_for_others(store, manifest, findings, {cell: row.reason for cell, row in seen.expected.items()})
@@ -150,42 +147,21 @@ def _findings(bench: _Bench, seen: _Seen, rows: Rows, slower: Sequence[Finding])
     """What the records, the baseline and the rows have to say, as severe as gate.yaml has it, the accepted ones as news."""
     fleet, against = bench.manifest.fleet, bench.against
     gone = cells_gone(bench.store.plan().cells, fleet, against) if against else ()
-    alarms = _heard([*slower, *seen.found, *gone], bench.settings)
+    alarms = as_severe_as(bench.settings, [*slower, *seen.found, *gone])
     for finding in alarms:
         rows.hear(finding)
-    told = [*alarms, *_heard(rows.findings(), bench.settings)]
-    heard = [_unless_accepted(finding, bench.expectations, bench.today) for finding in told]
+    told = [*alarms, *as_severe_as(bench.settings, rows.findings())]
+    heard = [unless_accepted(finding, bench.expectations, bench.today) for finding in told]
     broken = tuple(broken_machinery(fleet, seen.shared))
     return Findings(
         run_id=bench.store.run_id,
         fleet=fleet,
-        verdict="error" if broken else "failed" if _is_red(heard) else "passed",
-        findings=(*broken, *sorted(heard, key=_order)),
+        verdict="error" if broken else "failed" if any(one.severity is Severity.ERROR for one in heard) else "passed",
+        findings=(*broken, *sorted(heard, key=order)),
         baseline=against.baseline.run_id if against else None,
         provenance=tuple(map(str, against.provenance)) if against else (),
+        unlike_machines=against is not None and against.unlike,
     )
-
-
-def _told(findings: Findings, models: Mapping[str, ModelIdentity], owners: Owners) -> Findings:
-    """The findings with all that a reader wants beside each: its model's reference and family, its owner, its likely cause."""
-    owned = []
-    for finding in findings.findings:
-        model = models.get(finding.model or "")
-        about = {"ref": finding.ref or model.ref, "family": finding.family or model.family} if model else {}
-        known = finding.model_copy(update=about)
-        owned.append(known.model_copy(update={"owner": owners.owner_of(known)}))
-    told, groups = grouped(owned, findings.provenance)
-    return findings.model_copy(update={"findings": told, "groups": groups})
-
-
-def _heard(findings: Iterable[Finding], settings: GateSettings) -> list[Finding]:
-    """As severe as gate.yaml says, without those that nobody wants to hear of."""
-    severe = (_as_severe_as(settings, finding) for finding in findings)
-    return [finding for finding in severe if finding is not None]
-
-
-def _order(finding: Finding) -> tuple[int, str, str]:
-    return list(Severity).index(finding.severity), finding.model or "", finding.stage or ""
 
 
 def _excuse(case: Case, against: Against | None) -> ExpectedFailure | None:
@@ -201,40 +177,9 @@ def _excuse(case: Case, against: Against | None) -> ExpectedFailure | None:
     return ExpectedFailure(model=record.model.slug, cell=record.cell.name, kind=kind, reason=reason)
 
 
-def _as_severe_as(settings: GateSettings, finding: Finding) -> Finding | None:
-    """The finding with the severity that gate.yaml gives its rule; None where that is `off`. What was measured and is less than sure (a
-    suspect latency, a slowdown whose cause is not separated) stays a warning."""
-    severity = settings.severity(finding.rule, finding.severity)
-    if severity is Severity.ERROR and finding.confirmed is not None and finding.severity is Severity.WARNING:
-        return finding
-    return None if severity is None else finding.model_copy(update={"severity": severity})
-
-
-def _unless_accepted(finding: Finding, expectations: Expectations, today: date) -> Finding:
-    """What somebody accepted is still told, as news with the reason."""
-    row = expectations.accepting(finding, today)
-    return finding if row is None else finding.model_copy(update={"severity": Severity.INFO, "accepted": row.reason})
-
-
 def exit_code(findings: Findings) -> ExitCode:
     """3 if the machinery failed, 1 for regressions, 0 if all is well or known."""
     return {"error": ExitCode.MACHINERY, "failed": ExitCode.REGRESSIONS}.get(findings.verdict, ExitCode.FINE)
-
-
-def _expectations(store: RunStore, given: Path | None) -> Expectations:
-    if given is not None:
-        expectations = load_expectations(given)
-        store.write_text(NAME, given.read_text("utf-8"))
-        return expectations
-    return expectations_in(store)
-
-
-def _owners(store: RunStore, given: Path | None) -> Owners:
-    if given is None:
-        return owners_in(store)
-    owners = load_owners(given)
-    store.write_text(OWNERS, given.read_text("utf-8"))
-    return owners
 
 
 def _planned(store: RunStore) -> Iterator[StageRecord]:
@@ -255,10 +200,6 @@ def _without_a_cause(store: RunStore, case: Case, reference: str) -> Iterator[Fi
             f"{record.cell.name} of {record.model.slug} was not tested: it was skipped, and what it needs passed later"
         )
         yield case.finding("not_tested", Severity.ERROR, sentence, fingerprint="stale")
-
-
-def _is_red(findings: list[Finding]) -> bool:
-    return any(finding.severity is Severity.ERROR for finding in findings)
 
 
 def _write_for_others(store: RunStore, manifest: Manifest, findings: Findings, expected: Mapping[Cell, str]) -> None:

@@ -31,10 +31,15 @@ def next_night(
     for record in store.records():
         moved = _timed(record, random.lognormvariate(0, spread)).model_copy(update={"run_id": again.run_id})
         again.write_record((plant or {}).get(record.cell, _as_it_was)(moved))
-    started = manifest.started_at + timedelta(days=day)
-    again.write_manifest(
-        manifest.model_copy(update={"run_id": again.run_id, "started_at": started, "verdict": None, "expected": ()})
-    )
+    later = timedelta(days=day)
+    of_tonight = {
+        "run_id": again.run_id,
+        "started_at": manifest.started_at + later,
+        "ended_at": manifest.ended_at + later if manifest.ended_at else None,
+        "verdict": None,
+        "expected": (),
+    }
+    again.write_manifest(manifest.model_copy(update=of_tonight))
     return again
 
 

@@ -8,6 +8,7 @@ from driftgate.stages.inputs.maker import make_inputs
 from driftgate.stages.inputs.settle import settle
 from driftgate.stages.loading import Ready
 from driftgate.stages.zoo.build import build
+from driftgate.stages.zoo.table import row_of
 
 
 def zoo_subject(reference: str) -> Ready:
@@ -23,4 +24,4 @@ def zoo_subject(reference: str) -> Ready:
         modality=known.modality,
         architecture=type(module).__name__,
     )
-    return Ready(module, make_inputs(module, None, identity))
+    return Ready(module, make_inputs(module, None, identity, orders=row_of(known.model_type).orders))

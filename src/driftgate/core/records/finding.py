@@ -62,8 +62,9 @@ class FindingGroup(Record):
 
 class Findings(Record):
     """`findings.json`. `verdict` is passed, failed (regressions) or error (the machinery failed). `baseline` is the run that this one was
-    compared with, None if by expectations alone; `provenance` what differs between the two, one `torch 2.12.0 → 2.13.0` each. `groups`
-    are the likely causes, worst first: each finding is in one."""
+    compared with, None if by expectations alone; `provenance` what differs between the two, one `torch 2.12.0 → 2.13.0` each;
+    `unlike_machines` tells that their times and memory were not compared. `groups` are the likely causes, worst first: each finding
+    is in one."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
@@ -72,6 +73,7 @@ class Findings(Record):
     findings: tuple[Finding, ...]
     baseline: str | None = None
     provenance: tuple[str, ...] = ()
+    unlike_machines: bool = False
     groups: tuple[FindingGroup, ...] = ()
 
 

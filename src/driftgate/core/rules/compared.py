@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from driftgate.core.break_changes import BreakChange, Change, changes
 from driftgate.core.facts import CellFacts
@@ -164,17 +164,19 @@ class PlacementChanged:
     """Nodes that moved to another execution provider."""
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        """An error: the times of two placements are times of different things."""
+        """An error: the times of two placements are times of different things. A graph with more nodes, or fewer, moved none."""
         before, now = case.before, case.now
-        if (
-            before is None
-            or not (before.placement and now.placement)
-            or before.placement.keys() == now.placement.keys()
-        ):
+        if before is None or not (before.placement and now.placement) or not _moved(before.placement, now.placement):
             return
         was, is_now = (", ".join(f"{count} on {name}" for name, count in p.placement.items()) for p in (before, now))
         sentence = f"{name_of(case)} runs elsewhere: {was} → {is_now}"
         yield case.finding("placement_changed", Severity.ERROR, sentence, baseline=was)
+
+
+def _moved(before: Mapping[str, int], now: Mapping[str, int]) -> bool:
+    """Whether a provider came or left, or some lost nodes (provider → nodes) while others gained."""
+    change = [now.get(name, 0) - before.get(name, 0) for name in {*before, *now}]
+    return before.keys() != now.keys() or (min(change) < 0 < max(change))
 
 
 class CompileTime:
@@ -194,9 +196,9 @@ class Memory:
     """The peak of memory is much higher."""
 
     def judge(self, case: Case) -> Iterator[Finding]:
-        """A warning, where no night of the window came near."""
+        """A warning, where no night of the window came near, on the same machine."""
         worst, now, limits = case.past_worst("peak_rss_bytes"), case.now.peak_rss_bytes, case.settings.memory
-        if worst is None or now is None or case.record.cached or not case.now.passed:
+        if worst is None or now is None or not case.same_machine or case.record.cached or not case.now.passed:
             return
         if now >= limits.ratio * worst and now - worst >= limits.least:
             sentence = f"{name_of(case)} takes {human_bytes(now)}, and never took more than {human_bytes(int(worst))}"

@@ -99,9 +99,10 @@ def _outdated(one: _Row) -> str | None:
     if row.kind is not None and not one.is_so and one.passed == one.cells:
         passes = "passes, though it is" if one.cells == 1 else "pass, though they are"
         return f"{one.named} {passes} expected to fail ({row.what}: {row.reason}); take the row out"
-    if row.rule is not None and not one.is_so and not one.untested:
-        return f"{row.rule} in {one.named} was accepted ({row.reason}), and nothing like it was found; take the row out"
-    if row.is_over(one.first.today) and (row.kind is not None or one.is_so):
+    if row.rule is not None and row.until is None and not one.is_so and not one.untested:
+        gone = "nothing like it is new: it is gone, or the baseline has it by now"
+        return f"{row.rule} in {one.named} was accepted ({row.reason}), and {gone}; take the row out"
+    if row.is_over(one.first.today):
         what = "expected to fail" if row.kind is not None else f"accepted ({row.rule})"
         return f"{one.named} was {what} until {row.until} ({row.reason}); that day has passed"
     return None

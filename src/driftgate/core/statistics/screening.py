@@ -91,6 +91,8 @@ def _centred(logs: Floats) -> Floats:
 
 def _median(rows: Floats) -> Floats:
     """The median of each row; NaN for a row without a number."""
+    if not rows.shape[1]:
+        return np.full(len(rows), np.nan)
     ordered, known, each = np.sort(rows, axis=1), (~np.isnan(rows)).sum(axis=1), np.arange(len(rows))
     return np.asarray((ordered[each, (known - 1) // 2] + ordered[each, known // 2]) / 2)  # NaN is sorted to the end
 

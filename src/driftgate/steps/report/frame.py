@@ -74,7 +74,8 @@ class Frame:
         if self.judged is None or self.judged.baseline is None:
             return None
         changes = ", ".join(self.judged.provenance) or "the same versions on the same machine"
-        return f"Compared with {self.judged.baseline}: {changes}."
+        caution = " (times and memory are not: the machines differ)" if self.judged.unlike_machines else ""
+        return f"Compared with {self.judged.baseline}{caution}: {changes}."
 
     @cached_property
     def findings_by_model(self) -> dict[str | None, list[Finding]]:
