@@ -167,6 +167,17 @@ def test_without_a_url_the_file_alone_is_written_and_there_is_nothing_to_prune(p
     assert place.call("publish", "--run", "latest", "--prune").code == 2
 
 
+def test_a_part_of_a_fleet_published_by_hand_does_not_speak_for_the_fleet(place, gateway):
+    with Gateway(Endpoint(gateway)) as server:
+        push((Group("synthetic", "left", ONE.samples),), server)
+    place.store.write_manifest(place.store.manifest().model_copy(update={"part": True}))
+    ended = publish(place, gateway, "--prune")
+    assert ended.code == 0
+    assert "is of a part of its fleet" in ended.err
+    assert "2 groups of fleet synthetic replaced; what is of the whole fleet stays as it was" in ended.err
+    assert len(servers.groups_at(gateway)) == 1 + 2
+
+
 def test_the_whole_pipeline_ends_with_a_push(place, gateway):
     import_run(Database.at(None, place.store.root.parent), place.store)
     ended = place.call("run", "--resume", "latest", DRIFTGATE_PUSHGATEWAY_URL=gateway)

@@ -227,6 +227,21 @@ def test_a_cell_that_is_planned_no_more_is_missed(first: RunStore) -> None:
     ]
 
 
+def test_a_part_of_the_fleet_misses_nothing_that_it_was_not_asked_for(first: RunStore) -> None:
+    night = next_night(first, day=1)
+    plan, manifest = night.plan(), night.manifest()
+    asked = tuple(cell for cell in plan.cells if cell.model == "zoo--m5" and cell.target != "ort-cpu")
+    night.write_plan(plan.model_copy(update={"cells": asked}))
+    narrower = manifest.config | {"models": ["zoo:m5"], "targets": ["torch-eager-cpu"]}
+    night.write_manifest(manifest.model_copy(update={"part": True, "config": narrower}))
+    assert judge(night).findings == ()
+
+    import_run(_database(night), night)
+    again = next_night(night, day=1)
+    again.write_plan(again.plan().model_copy(update={"cells": asked[1:]}))
+    assert [one.rule for one in judge(again).findings] == ["missing_cell"]
+
+
 def test_what_differs_is_told_first_and_unlike_machines_are_not_compared(first: RunStore) -> None:
     night = next_night(first, day=1, plant={INFER: slower(3.0)})
     (agent,) = night.agents()

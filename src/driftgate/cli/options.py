@@ -112,6 +112,11 @@ class Overrides:
     runner: str | None = None
     shard: str | None = None
 
+    @property
+    def narrowed(self) -> bool:
+        """Whether a part of what the configuration has is asked for."""
+        return bool(self.models or self.targets or self.top or self.families or self.runner or self.shard)
+
     def apply(self, config: Config) -> Settings:
         """The settings with the flags on top, every target and reference checked. Raises UsageError."""
         data = config.settings.model_dump()

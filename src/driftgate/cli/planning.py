@@ -112,7 +112,7 @@ def _pull_fleet(path: Path, overrides: options.Overrides, output: Path, *, use_c
 
     config = load_config(path)
     settings = overrides.apply(config)
-    store = begin_run(overrides.blamed(config), settings, output)
+    store = begin_run(overrides.blamed(config), settings, output, part=overrides.narrowed)
     Session(store, settings, use_cache=use_cache).conduct(chosen_cells(store, stages=["pull"]))
     click.echo(store.run_id)
     return 0

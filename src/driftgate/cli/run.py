@@ -10,6 +10,9 @@ import click
 from driftgate.cli import options
 from driftgate.core.errors import ExitCode, UsageError
 
+DESK = "desk"
+"""The fleet of those who name models and no configuration: each run has others, so none of them has left."""
+
 if TYPE_CHECKING:
     from driftgate.machine.settings import Settings
     from driftgate.machine.store import RunStore
@@ -56,7 +59,7 @@ def run(
         models, targets, jobs, no_latency, time_limit, memory_limit, top=top, families=families, shard=shard
     )
     if resume is not None:
-        if config is not None or models or targets or top or families or shard:
+        if config is not None or overrides.narrowed:
             raise UsageError(
                 "--resume goes on with the run's own configuration",
                 mend="leave out CONFIG, --model, --top, --family, --shard, --target",
@@ -66,15 +69,7 @@ def run(
         session = Session(*_begun(config, output, overrides, baseline), use_cache=not no_cache)
     with sent_meanwhile(session.store):
         session.conduct(session.store.plan().cells)
-    narrowed = bool(models or targets or top or families or shard)
-    desk = config is None and bool(models)  # a fleet of its own
-    return finish(
-        session.store.root,
-        baseline or session.settings.baseline,
-        confirm=not no_confirm,
-        prune=not (narrowed or resume),
-        part=narrowed and not desk,
-    )
+    return finish(session.store.root, baseline or session.settings.baseline, confirm=not no_confirm)
 
 
 def _begun(
@@ -86,14 +81,14 @@ def _begun(
 
     config = load_config(path) if path is not None else quickstart_config()
     settings = overrides.apply(config)
-    if (
-        path is None and overrides.models
-    ):  # the quickstart's Hub serves the zoo alone: models of one's own are elsewhere
+    desk = path is None and bool(overrides.models)
+    if desk:  # a fleet of its own; the quickstart's Hub serves the zoo alone: models of one's own are elsewhere
         settings = settings.model_copy(
-            update={"hub": settings.hub.model_copy(update={"endpoint": None}), "fleet": "desk"}
+            update={"hub": settings.hub.model_copy(update={"endpoint": None}), "fleet": DESK}
         )
-    check_judging(baseline or settings.baseline, manifest_of("", settings), output)
-    return begin_run(overrides.blamed(config), settings, output), settings
+    part = overrides.narrowed and not desk
+    check_judging(baseline or settings.baseline, manifest_of("", settings, part=part), output)
+    return begin_run(overrides.blamed(config), settings, output, part=part), settings
 
 
 def _resumed(name: str, output: Path, overrides: options.Overrides, baseline: str | None) -> tuple[RunStore, Settings]:
@@ -112,9 +107,8 @@ def _resumed(name: str, output: Path, overrides: options.Overrides, baseline: st
     return store, settings
 
 
-def finish(root: Path, baseline: str | None, *, confirm: bool = True, prune: bool = False, part: bool = False) -> int:
-    """Gate, report, the summary in the terminal, and the metrics to where a URL says; the exit code of the verdict. `prune` is for a
-    run of the whole fleet: what it has no model for has left. `part` is for one of a part of it, which doesn't speak for the fleet."""
+def finish(root: Path, baseline: str | None, *, confirm: bool = True) -> int:
+    """Gate, report, the summary in the terminal, and the metrics to where a URL says; the exit code of the verdict."""
     from rich.console import Console
 
     from driftgate.cli import publish
@@ -144,5 +138,6 @@ def finish(root: Path, baseline: str | None, *, confirm: bool = True, prune: boo
         click.echo(f"removed {old}: keep.days, keep.archive_days, keep.max_size", err=True)
     if unsent is not None:
         click.echo(unsent, err=True)
-    publish.push(groups, prune=prune, part=part)
+    manifest = store.manifest()
+    publish.push(manifest, groups, prune=not manifest.part and manifest.fleet != DESK)
     return ExitCode(exit_code(findings))

@@ -94,8 +94,9 @@ class Session:
         return cores_allowed() if jobs == "auto" else jobs
 
 
-def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
-    """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs."""
+def begin_run(config: Config, settings: Settings, output: Path, *, part: bool = False) -> RunStore:
+    """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs.
+    `part`: of a part of the fleet."""
     expectations, tolerances, judged_by = expectations_of(config), tolerances_of(config), gate_of(config)
     owners = owners_of(config)
     store = RunStore.create(output)
@@ -106,7 +107,7 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
         store.write_text(GATE, judged_by)
     if owners is not None:
         store.write_text(OWNERS, owners)
-    store.write_manifest(manifest_of(store.run_id, settings))
+    store.write_manifest(manifest_of(store.run_id, settings, part=part))
     try:
         plan_run(store, settings, config)
     except UsageError:
@@ -115,11 +116,12 @@ def begin_run(config: Config, settings: Settings, output: Path) -> RunStore:
     return store
 
 
-def manifest_of(run_id: str, settings: Settings) -> Manifest:
+def manifest_of(run_id: str, settings: Settings, *, part: bool = False) -> Manifest:
     """The manifest of a run that begins now."""
     return Manifest(
         run_id=run_id,
         fleet=settings.fleet,
+        part=part,
         driftgate=__version__,
         started_at=datetime.now(UTC),
         config=settings.model_dump(mode="json"),

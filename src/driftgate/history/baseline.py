@@ -30,13 +30,15 @@ USUAL_NIGHTS = 90
 
 @dataclass(frozen=True)
 class Baseline:
-    """The good state: what it was called for, each cell's facts, where they were computed, and the nights whose numbers count."""
+    """The good state: what it was called for, each cell's facts, where they were computed, and the nights whose numbers count.
+    `of_more`: the run was asked for a part of the fleet and this one was not, so that what it alone has isn't missing."""
 
     name: str
     run_id: str
     agents: tuple[Agent, ...]
     facts: Mapping[Cell, CellFacts]
     nights: tuple[RunSummary, ...]
+    of_more: bool = False
 
 
 def find_baseline(name: str, run: Manifest, database: Database, output: Path) -> Baseline | None:
@@ -58,15 +60,16 @@ def find_baseline(name: str, run: Manifest, database: Database, output: Path) ->
         chosen = _chosen(connection, name, run, nights)
         if chosen is None:
             return None
-        return Baseline(name, chosen.run_id, chosen.agents, facts_in(connection, chosen), nights)
+        other = _is_of_more(chosen.config, run)
+        return Baseline(name, chosen.run_id, chosen.agents, facts_in(connection, chosen), nights, other)
 
 
 def _chosen(connection: Connection, name: str, run: Manifest, nights: tuple[RunSummary, ...]) -> RunSummary | None:
     if name == "last-good":
         good = runs_of(connection, fleet=run.fleet, before=run.started_at, verdict="passed", most=USUAL_NIGHTS)
-        return _newest([night for night in good if night.run_id != run.run_id], run)
+        return newest_like(run, [night for night in good if night.run_id != run.run_id])
     if _is_window(name):
-        return _newest([night for night in nights if night.verdict == "passed"], run) or _newest(nights, run)
+        return newest_like(run, [night for night in nights if night.verdict == "passed"]) or newest_like(run, nights)
     if name.startswith("git:"):
         commit = _commit(name.removeprefix("git:"))
         found = [one for one in runs_of_commit(connection, run.fleet, commit) if one.run_id != run.run_id]
@@ -79,11 +82,15 @@ def _chosen(connection: Connection, name: str, run: Manifest, nights: tuple[RunS
     return chosen
 
 
-def _newest(known: Sequence[RunSummary], run: Manifest) -> RunSummary | None:
+def newest_like(run: Manifest, known: Sequence[RunSummary]) -> RunSummary | None:
     """The newest that was asked for the same models and targets: one of a part of the fleet (`--model`, `--top`) says nothing of the rest.
     Where there is none (the configuration has changed), the newest of all."""
     asked = _selection(run.config)
     return next((one for one in known if _selection(one.config) == asked), None) or next(iter(known), None)
+
+
+def _is_of_more(config: Mapping[str, Any], run: Manifest) -> bool:
+    return run.part and _selection(config) != _selection(run.config)
 
 
 def _selection(config: Mapping[str, Any]) -> tuple[object, ...]:
@@ -112,7 +119,8 @@ def _folder(name: str, output: Path) -> RunStore | None:
 def _of_folder(name: str, store: RunStore, run: Manifest, nights: tuple[RunSummary, ...]) -> Baseline:
     manifest = store.manifest()
     _refuse_itself(manifest.run_id, run)
-    return Baseline(name, manifest.run_id, store.agents(), {one.cell: one for one in facts_of_plan(store)}, nights)
+    facts, other = {one.cell: one for one in facts_of_plan(store)}, _is_of_more(manifest.config, run)
+    return Baseline(name, manifest.run_id, store.agents(), facts, nights, other)
 
 
 def _refuse_unless_first_night(name: str) -> None:

@@ -83,5 +83,7 @@ def headline(against: Against) -> str:
 
 
 def gone(against: Against, planned: Iterable[Cell]) -> tuple[Cell, ...]:
-    """Cells of the baseline that this run does not plan, in a fixed order."""
+    """Cells of the baseline that this run does not plan, in a fixed order; none where the run was asked for less."""
+    if against.baseline.of_more:
+        return ()
     return tuple(sorted(against.baseline.facts.keys() - frozenset(planned), key=lambda cell: (cell.model, cell.name)))

@@ -15,6 +15,7 @@ from driftgate.core.measurements import RunTally, of_model, of_record, of_run
 from driftgate.core.metrics import OF_THE_RUN, Group, Sample, model_label
 from driftgate.core.records import Manifest
 from driftgate.core.text import plural
+from driftgate.history.baseline import USUAL_NIGHTS, newest_like
 from driftgate.history.database import Database
 from driftgate.history.queries import runs_of
 from driftgate.machine.store import RunStore
@@ -96,10 +97,11 @@ def _prune(groups: Sequence[Group], gateway: Gateway) -> tuple[str, ...]:
 
 
 def _last_good(manifest: Manifest, database: Database) -> datetime | None:
-    """When the newest good run of the fleet began, this one included."""
+    """When the newest good run that was asked for the same began, this one included."""
     own = [manifest.started_at] if manifest.verdict == "passed" else []
     if not database.exists():
         return max(own, default=None)
     with database.reading() as connection:
-        known = runs_of(connection, fleet=manifest.fleet, verdict="passed", most=1)
-    return max([*own, *(run.started_at for run in known)], default=None)
+        known = runs_of(connection, fleet=manifest.fleet, verdict="passed", most=USUAL_NIGHTS)
+    good = newest_like(manifest, known)
+    return max([*own, *([good.started_at] if good else [])], default=None)

@@ -38,11 +38,12 @@ class ExpectedFailure(Record):
 
 class Manifest(Record):
     """`run.json`, rewritten by the steps alone. `config` is the resolved configuration, `expected` what did not
-    pass and was not meant to."""
+    pass and was not meant to. `part`: the call asked for less than the configuration has (`--model`, `--target`, `--top`, …)."""
 
     schema_version: int = SCHEMA_VERSION
     run_id: str
     fleet: str
+    part: bool = False
     driftgate: str
     started_at: datetime
     ended_at: datetime | None = None
