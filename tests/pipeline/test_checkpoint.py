@@ -56,7 +56,7 @@ def run_folder(tmp_path_factory):
     save_file(dict(tokens), place / "inputs" / f"{slug}.safetensors")
     done = driftgate("run", config.name, cwd=place)
     assert done.returncode == 0, done.stderr + done.stdout
-    (run,) = (place / "outputs").glob("2*")
+    (run,) = (place / "outputs").glob("2*/")
     return run / "models" / slug, tokens
 
 

@@ -20,7 +20,7 @@ def printed(store, *, width=120, encoding="utf-8", colour=False):
     """What a terminal gets, byte for byte."""
     buffer = io.BytesIO()
     file = io.TextIOWrapper(buffer, encoding=encoding, newline="")
-    print_summary(store, Console(file=file, width=width, force_terminal=colour))
+    print_summary(store, Console(file=file, width=width, force_terminal=colour, _environ={"TERM": "xterm"}))
     file.flush()
     return buffer.getvalue().decode(encoding)
 

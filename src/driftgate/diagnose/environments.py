@@ -38,6 +38,7 @@ from driftgate.machine.files import reason_of, write_atomic
 PATIENCE_SECONDS = 1800.0
 _SELF = "driftgate"
 _DONE = "environment.json"
+_AVAILABLE = "Available versions:"
 _NOISE = ("notice", "warning", "[notice]")
 
 
@@ -92,12 +93,12 @@ class Environments:
 
     def _known(self, package: str, *, pre: bool) -> set[Version]:
         name = canonicalize_name(package)
-        more = [*(["--pre"] if pre else []), "--json", "--only-binary", ":all:"]
+        more = [*(["--pre"] if pre else []), "--only-binary", ":all:"]
         answer = self._pip(sys.executable, ["index", "versions", name, *more, *self._links()])
         if answer.returncode != 0:
             mend = "check the name, --find-links and pip's index"
             raise UsageError(f"pip finds no {package[:80]!r}: {_reason(answer)}", where="--package", mend=mend)
-        told = json.loads(answer.stdout)["versions"]
+        told = _versions_in(answer.stdout)
         here = installed().get(name)
         return {Version(text) for text in (*told, *([here] if here else []))}
 
@@ -134,6 +135,14 @@ class Environments:
 
     def _links(self) -> list[str]:
         return ["--find-links", self.find_links] if self.find_links else []
+
+
+def _versions_in(text: str) -> list[str]:
+    """What `pip index versions` prints; its `--json` is younger than the pip that a new environment of Python 3.11 or 3.12 has."""
+    line = next((line for line in text.splitlines() if line.startswith(_AVAILABLE)), None)
+    if line is None:
+        raise MachineryError(f"pip index versions says no {_AVAILABLE!r}: {text.strip()[:200]!r}")
+    return [version.strip() for version in line.removeprefix(_AVAILABLE).split(",")]
 
 
 def installed() -> dict[str, str]:
