@@ -106,6 +106,7 @@ def test_models_do_not_travel_by_stash(built: Built) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.timeout(1800)
 def test_the_quickstart_is_green_and_whole(tmp_path: Path) -> None:
     lab = Lab(tmp_path, path=(BIN,), agents=(CPU, GPU))
     root = Path(__file__).parents[2] / "configs"

@@ -306,12 +306,12 @@ def test_one_process_sends_at_a_time(tmp_path: Path) -> None:
 
 
 def test_the_flush_at_the_end_of_a_run_has_an_end_though_loki_takes_everything(tmp_path: Path) -> None:
-    store = run_with_logs(tmp_path, minutes_ago(5), {"agent-1": event_lines(3 * BATCH_RECORDS, minutes_ago(5))})
-    with LokiDouble(faults=lambda number: Fault.SLOW, slow_s=0.2) as loki:
-        shipped = ship(store, total_s=0.1, environment={"DRIFTGATE_LOKI_URL": loki.url})
+    store = run_with_logs(tmp_path, minutes_ago(5), {"agent-1": event_lines(6 * BATCH_RECORDS, minutes_ago(5))})
+    with LokiDouble(faults=lambda number: Fault.SLOW, slow_s=0.3) as loki:
+        shipped = ship(store, total_s=1.0, environment={"DRIFTGATE_LOKI_URL": loki.url})
     assert shipped is not None
     assert shipped.problem == "there was no time for more"
-    assert 0 < shipped.waiting < 3 * BATCH_RECORDS
+    assert 0 < shipped.waiting < 6 * BATCH_RECORDS
 
 
 def test_a_folder_that_cannot_be_written_is_a_problem_and_no_crash(tmp_path: Path) -> None:
