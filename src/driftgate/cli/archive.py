@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
+@options.required_run
 @options.output
 @click.option(
     "--to",

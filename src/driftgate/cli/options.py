@@ -51,7 +51,9 @@ output = click.option(
 )
 baseline = click.option("--baseline", metavar="B", help="What to compare with: last-good, a run, git:REF or window:N.")
 no_confirm = click.option("--no-confirm", is_flag=True, help="Launch nothing anew: a suspect latency is a warning.")
-run_option = click.option("--run", "run_name", metavar="RUN", help="A path, an id, a unique prefix, or `latest`.")
+_RUN_HELP = "A path, an id, a unique prefix, or `latest`."
+run_option = click.option("--run", "run_name", metavar="RUN", help=_RUN_HELP)
+required_run = click.option("--run", "run_name", metavar="RUN", required=True, help=_RUN_HELP)
 models = click.option("--model", "models", metavar="REF", multiple=True, help="A reference or slug; may be repeated.")
 targets = click.option("--target", "targets", metavar="NAME", multiple=True, help="A target; may be repeated.")
 variants = click.option(

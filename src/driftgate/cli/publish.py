@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
+@options.required_run
 @click.option("--prune", is_flag=True, help="Delete groups of models that this fleet no longer has.")
 @options.output
 def publish(run_name: str, prune: bool, output: Path) -> int:

@@ -97,16 +97,13 @@ class Session:
 def begin_run(config: Config, settings: Settings, output: Path, *, part: bool = False) -> RunStore:
     """Make the run's folder and write manifest, lock and plan: what is scheduled is on disk before anything runs.
     `part`: of a part of the fleet."""
-    expectations, tolerances, judged_by = expectations_of(config), tolerances_of(config), gate_of(config)
-    owners = owners_of(config)
+    expectations, tolerances = expectations_of(config), tolerances_of(config)
+    judged_by = {NAME: expectations, GATE: gate_of(config), OWNERS: owners_of(config)}
     store = RunStore.create(output)
-    if expectations is not None:
-        store.write_text(NAME, expectations)
     keep_tolerances(store, tolerances)
-    if judged_by is not None:
-        store.write_text(GATE, judged_by)
-    if owners is not None:
-        store.write_text(OWNERS, owners)
+    for name, text in judged_by.items():
+        if text is not None:
+            store.write_text(name, text)
     store.write_manifest(manifest_of(store.run_id, settings, part=part))
     try:
         plan_run(store, settings, config)
@@ -130,11 +127,7 @@ def manifest_of(run_id: str, settings: Settings, *, part: bool = False) -> Manif
 
 def expectations_of(config: Config) -> str | None:
     """The text of the configuration's expectations, checked, so that the run carries what it is judged by."""
-    path = _given(config, config.settings.expectations, NAME, "expectations")
-    if path is None:
-        return None
-    load_expectations(path)
-    return path.read_text("utf-8")
+    return _checked(_given(config, config.settings.expectations, NAME, "expectations"), load_expectations)
 
 
 def tolerances_of(config: Config) -> ToleranceTable:
@@ -145,19 +138,20 @@ def tolerances_of(config: Config) -> ToleranceTable:
 
 def gate_of(config: Config) -> str | None:
     """The text of the configuration's gate.yaml, checked; None for the defaults."""
-    path = _given(config, config.settings.gate, GATE, "gate")
-    if path is None:
-        return None
-    load_gate_settings(path)
-    return path.read_text("utf-8")
+    return _checked(_given(config, config.settings.gate, GATE, "gate"), load_gate_settings)
 
 
 def owners_of(config: Config) -> str | None:
     """The text of the configuration's owners.yaml, checked; None where it names none: whose a fleet is goes with the fleet."""
     path = _given(config, config.settings.owners, None, "owners")
+    return _checked(path, lambda owners: load_owners(owners, TARGETS.names()))
+
+
+def _checked(path: Path | None, load: Callable[[Path], object]) -> str | None:
+    """The text of a file that `load` finds no fault with; None for no file."""
     if path is None:
         return None
-    load_owners(path, TARGETS.names())
+    load(path)
     return path.read_text("utf-8")
 
 

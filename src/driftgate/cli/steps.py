@@ -10,7 +10,7 @@ from driftgate.cli import options
 
 
 @click.command()
-@click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
+@options.required_run
 @options.output
 @options.baseline
 @options.no_confirm
@@ -58,7 +58,7 @@ def _check(expectations: Path | None, owners: Path | None) -> None:
 
 
 @click.command()
-@click.option("--run", "run_name", metavar="RUN", required=True, help="A path, an id, a unique prefix, or `latest`.")
+@options.required_run
 @click.option("--against", metavar="RUN", help="Another run: the page of graph breaks says what is new since.")
 @options.output
 def report(run_name: str, against: str | None, output: Path) -> int:

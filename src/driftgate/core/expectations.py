@@ -6,11 +6,10 @@ from __future__ import annotations
 from datetime import date
 from fnmatch import fnmatchcase
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
-from driftgate.core.errors import did_you_mean
-from driftgate.core.records import PAYLOADS, Finding, Record, StageRecord
-from driftgate.core.rules import rule_names
+from driftgate.core.records import Finding, Record, StageRecord
+from driftgate.core.row_names import RuleName, StageName
 from driftgate.core.verdicts import FailureKind
 
 
@@ -19,28 +18,14 @@ class Expectation(Record):
     `fingerprint` ties it to one cause; after `until` it no longer holds."""
 
     model: str = Field(min_length=1)
-    stage: str
+    stage: StageName
     target: str | None = None
     variant: str | None = None
     kind: FailureKind | None = None
-    rule: str | None = None
+    rule: RuleName | None = None
     fingerprint: str | None = None
     reason: str = Field(min_length=1)
     until: date | None = None
-
-    @field_validator("stage")
-    @classmethod
-    def _is_a_stage(cls, stage: str) -> str:
-        if stage not in PAYLOADS:
-            raise ValueError(f"there is no stage {stage!r}; {did_you_mean(stage, PAYLOADS)}")
-        return stage
-
-    @field_validator("rule")
-    @classmethod
-    def _is_a_rule(cls, rule: str | None) -> str | None:
-        if rule is not None and rule not in rule_names():
-            raise ValueError(f"there is no rule {rule[:80]!r}; {did_you_mean(rule, rule_names())}")
-        return rule
 
     @model_validator(mode="after")
     def _a_kind_or_a_rule(self) -> Expectation:

@@ -11,9 +11,8 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
-from driftgate.core.errors import did_you_mean
-from driftgate.core.records import PAYLOADS, Finding, Record
-from driftgate.core.rules import rule_names
+from driftgate.core.records import Finding, Record
+from driftgate.core.row_names import RuleName, StageName
 
 Pattern = Annotated[str, Field(min_length=1, max_length=400)]
 Owner = Annotated[str, Field(max_length=100)]
@@ -25,25 +24,11 @@ class OwnerRow(Record):
 
     family: Pattern | None = None
     model: Pattern | None = None
-    stage: Pattern | None = None
+    stage: StageName | None = None
     target: Pattern | None = None
-    rule: Pattern | None = None
+    rule: RuleName | None = None
     operator: Pattern | None = None
     owner: Owner
-
-    @field_validator("stage")
-    @classmethod
-    def _is_a_stage(cls, stage: str | None) -> str | None:
-        if stage is not None and stage not in PAYLOADS:
-            raise ValueError(f"there is no stage {stage[:80]!r}; {did_you_mean(stage, PAYLOADS)}")
-        return stage
-
-    @field_validator("rule")
-    @classmethod
-    def _is_a_rule(cls, rule: str | None) -> str | None:
-        if rule is not None and rule not in rule_names():
-            raise ValueError(f"there is no rule {rule[:80]!r}; {did_you_mean(rule, rule_names())}")
-        return rule
 
     @field_validator("owner")
     @classmethod

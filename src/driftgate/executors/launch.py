@@ -25,7 +25,7 @@ _STARTS = 2
 _PAUSE_SECONDS = 0.005
 _MARK = "DRIFTGATE_POOL"
 _TAIL = 2_000
-_OF_THE_PARENT = re.compile(r"DRIFTGATE_(\w+_(URL|USER|PASSWORD|PASSWORD_FILE))")
+_OF_THE_PARENT = re.compile(r"DRIFTGATE_\w+_(URL|USER|PASSWORD|PASSWORD_FILE)")
 """Databases and servers, with who we are there: only the parent talks to them, and models' code runs in the workers."""
 
 

@@ -54,23 +54,11 @@ def cells_gone(planned: Iterable[Cell], fleet: str, against: Against) -> Iterato
     left = dict.fromkeys(cell.model for cell in missing if cell.model not in models)
     for slug in left:
         sentence = f"{slug} is no longer in the fleet"
-        yield _missing(fleet, Cell(model=slug, stage="pull"), Severity.WARNING, sentence)
+        yield Finding.about(Cell(model=slug, stage="pull"), fleet, "missing_cell", Severity.WARNING, sentence)
     for cell in missing:
         if cell.model in models:
-            yield _missing(fleet, cell, Severity.ERROR, f"{cell.name} of {cell.model} is missing: the baseline has it")
-
-
-def _missing(fleet: str, cell: Cell, severity: Severity, sentence: str) -> Finding:
-    return Finding(
-        id=finding_id("missing_cell", fleet, cell.model, cell.stage, cell.target, cell.variant, ""),
-        rule="missing_cell",
-        severity=severity,
-        model=cell.model,
-        stage=cell.stage,
-        target=cell.target,
-        variant=cell.variant,
-        sentence=sentence,
-    )
+            sentence = f"{cell.name} of {cell.model} is missing: the baseline has it"
+            yield Finding.about(cell, fleet, "missing_cell", Severity.ERROR, sentence)
 
 
 def broken_machinery(fleet: str, shared: Mapping[str, Counter[FailureKind | None]]) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from driftgate.core.gate_settings import LatencySettings
-from driftgate.core.records import Cell, Finding, InferPayload, Severity, finding_id
+from driftgate.core.records import Cell, Finding, InferPayload, Severity
 from driftgate.core.rules.base import repeat_command
 from driftgate.core.statistics.night import Confirmation, Procedure
 from driftgate.core.statistics.screening import Floats, Screening, screen, suspects
@@ -129,16 +129,12 @@ def _name(cell: Cell) -> str:
 def _finding(
     store: RunStore, cell: Cell, sentence: str, severity: Severity, *, confirmed: bool, evidence: dict[str, object]
 ) -> Finding:
-    fleet = store.plan().fleet
-    return Finding(
-        id=finding_id(RULE, fleet, cell.model, cell.stage, cell.target, cell.variant, ""),
-        rule=RULE,
-        severity=severity,
-        model=cell.model,
-        stage=cell.stage,
-        target=cell.target,
-        variant=cell.variant,
-        sentence=sentence,
+    return Finding.about(
+        cell,
+        store.plan().fleet,
+        RULE,
+        severity,
+        sentence,
         evidence=evidence,
         confirmed=confirmed,
         repro=repeat_command(name_for_commands(store), cell),

@@ -30,7 +30,6 @@ from driftgate.core.records import (
     Record,
     Severity,
     StageRecord,
-    finding_id,
 )
 from driftgate.core.references import slug_of
 from driftgate.core.verdicts import FailureKind, Verdict, verdict_of
@@ -288,14 +287,13 @@ def _finding(record: StageRecord) -> Finding:
     assert record.failure is not None
     cell, failure = record.cell, record.failure
     target = f" --target {cell.target}" if cell.target else ""
-    return Finding(
-        id=finding_id("unexpected", FLEET, cell.model, cell.stage, cell.target, cell.variant, failure.fingerprint),
-        rule="unexpected",
-        severity=Severity.ERROR,
-        model=cell.model,
-        stage=cell.stage,
-        target=cell.target,
-        sentence=f"{cell.name} of {cell.model} ended {record.verdict.value} ({failure.kind.value}): {failure.message}",
+    return Finding.about(
+        cell,
+        FLEET,
+        "unexpected",
+        Severity.ERROR,
+        f"{cell.name} of {cell.model} ended {record.verdict.value} ({failure.kind.value}): {failure.message}",
+        mark=failure.fingerprint,
         current=failure.kind.value,
         evidence={"kind": failure.kind.value, "fingerprint": failure.fingerprint},
         repro=f"driftgate {cell.stage} --run {record.run_id} --model {cell.model}{target}",

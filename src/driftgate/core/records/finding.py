@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from driftgate.core.records.base import SCHEMA_VERSION, Message, Record
+from driftgate.core.records.plan import Cell
 
 
 class Severity(StrEnum):
@@ -45,6 +46,23 @@ class Finding(Record):
     operator: str | None = None
     hint: str | None = None
     group: str | None = None
+
+    @classmethod
+    def about(
+        cls, cell: Cell, fleet: str, rule: str, severity: Severity, sentence: str, *, mark: str = "", **more: Any
+    ) -> Finding:
+        """A finding about one cell. `mark` tells two of the same rule and cell apart in its id; `more` are further fields."""
+        return cls(
+            id=finding_id(rule, fleet, cell.model, cell.stage, cell.target, cell.variant, mark),
+            rule=rule,
+            severity=severity,
+            model=cell.model,
+            stage=cell.stage,
+            target=cell.target,
+            variant=cell.variant,
+            sentence=sentence,
+            **more,
+        )
 
 
 class FindingGroup(Record):

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from driftgate.core.expectations import Expectations
 from driftgate.core.facts import CellFacts, facts_of
 from driftgate.core.gate_settings import GateSettings
-from driftgate.core.records import Cell, DriftPayload, ExportPayload, Finding, Severity, StageRecord, finding_id
+from driftgate.core.records import Cell, DriftPayload, ExportPayload, Finding, Severity, StageRecord
 
 
 @dataclass(frozen=True)
@@ -72,17 +72,13 @@ class Case:
     ) -> Finding:
         """A finding about this cell, with the command that repeats it. `operator` is the one it is about: by default the failure's."""
         record = self.record
-        return Finding(
-            id=finding_id(
-                rule, self.fleet, record.model.slug, record.stage, record.target, record.variant, fingerprint
-            ),
-            rule=rule,
-            severity=severity,
-            model=record.model.slug,
-            stage=record.stage,
-            target=record.target,
-            variant=record.variant,
-            sentence=sentence,
+        return Finding.about(
+            record.cell,
+            self.fleet,
+            rule,
+            severity,
+            sentence,
+            mark=fingerprint,
             baseline=baseline,
             current=record.failure.kind.value if record.failure else record.verdict.value,
             evidence=evidence,
