@@ -48,8 +48,8 @@ lint: setup ## style, types, and who may import whom
 secrets: ## passwords of the compose stack, those that are not there yet
 	@$(PYTHON) configs/make_secrets.py
 
-field: setup ## every architecture that transformers has, tiny: an hour and more, writes docs/coverage.md
-	$(BIN)/python -m benchmarks field
+field: setup ## every architecture of transformers and timm, tiny: an hour and more, cut off it goes on; writes docs/coverage.md
+	$(BIN)/python -m benchmarks.field $(PARTS)
 
 format: setup ## let the formatter have its way
 	$(BIN)/ruff check --fix-only .

@@ -1,225 +1,108 @@
-"""The whole field: every model type that transformers maps to an architecture, tiny, through the fleet of `configs/field.yaml`.
+"""The whole field: every model type of transformers, timm's families, and full-size models beside tiny ones; then docs/coverage.md.
 
-python -m benchmarks field              run it, an hour and more, and write docs/coverage.md
-python -m benchmarks.field RUN…         the same figures from runs that are there (the shares of one fleet)
+python -m benchmarks.field                        all of it, an hour and more; cut off and called again it goes on
+python -m benchmarks.field timm full_size         these parts alone
+python -m benchmarks.field --shard 3/16           a share of the fleets
+python -m benchmarks.field --page RUN…            the page alone, of runs that are there (the shares of a fleet, several fleets)
+
+Runs lie below outputs/field, one folder a fleet. A part that is done is not done again until a page tells of all parts. What speaks of
+a share or of named models is written beside the runs and not into docs/.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
-import statistics
+import argparse
+import json
 import sys
-import tempfile
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.harness import DRIFTGATE, ROOT, Figure, run_timed
-from driftgate.core.records import DriftPayload, ExplainPayload, ExportPayload, InputsPayload, StageRecord
-from driftgate.core.text import plural
-from driftgate.core.verdicts import FailureKind, Verdict
+from benchmarks.field_page import Scoreboard, scoreboard
+from benchmarks.field_runs import FLEETS, FULL_SIZE, PARTS, SECTION, STOPPED, Call, conduct, finished, stamp_of
+from benchmarks.harness import ROOT
+from driftgate.core.errors import DriftgateError, ExitCode, UsageError, did_you_mean
+from driftgate.machine.files import write_atomic
 from driftgate.machine.store import RunStore
 
-TITLE = "The field"
-PAGE = ROOT / "docs" / "coverage.md"
-EAGER, ORT = "torch-eager-cpu", "ort-cpu"
-STEPS = (
-    ("pull", None),
-    ("inputs", None),
-    ("explain", None),
-    ("export", None),
-    ("infer", EAGER),
-    ("infer", ORT),
-    ("drift", ORT),
-)
-MOST_BYTES = 2e9
-MOST_PARAMETERS = 1e6
+OUTPUT = ROOT / "outputs" / "field"
+DOCS = ROOT / "docs"
+PAGE, TWIN = "coverage.md", "coverage.json"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One architecture: its record of each step."""
-
-    ref: str
-    modality: str
-    architecture: str
-    records: dict[tuple[str, str | None], StageRecord]
-
-    def passed(self, stage: str, target: str | None = None) -> bool:
-        record = self.records.get((stage, target))
-        return record is not None and record.verdict is Verdict.PASSED
-
-    def failed_at(self) -> StageRecord | None:
-        """The first step that did not do its job, for a reason of its own."""
-        found = (self.records.get(step) for step in STEPS)
-        return next((r for r in found if r is not None and r.failure is not None and not _follows(r)), None)
-
-    @property
-    def seconds(self) -> float:
-        return sum(record.duration_s for record in self.records.values())
+def main(words: Sequence[str]) -> int:
+    """3 if the machinery failed, 1 if a number is not what was asked for, 2 for a wrong call."""
+    asked = parsed(words)
+    try:
+        if asked.page:
+            stores = [RunStore.find(str(run), asked.output) for run in asked.page]
+            return int(not write_page(stores, None, asked.to or asked.output).holds)
+        return whole(asked)
+    except DriftgateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return int(error.exit_code)
 
 
-def _follows(record: StageRecord) -> bool:
-    return record.failure is not None and record.failure.kind is FailureKind.UPSTREAM
+def whole(asked: argparse.Namespace) -> int:
+    """The parts that were asked for, then the page of all that is there."""
+    for part in asked.parts:
+        if part not in PARTS:
+            raise UsageError(f"the field has no part {part[:80]!r}", mend=did_you_mean(part, PARTS))
+    to = asked.to or DOCS
+    call = Call(asked.output, asked.shard, tuple(asked.model), told_in(to / TWIN))
+    codes: dict[str, int] = {}
+    for part in asked.parts or parts_of(call):
+        codes[part] = conduct(part, call)
+        if codes[part] in STOPPED:
+            print("stopped; the same call goes on", file=sys.stderr)
+        if codes[part] in (*STOPPED, ExitCode.USAGE):
+            return codes[part]
+    failed = bool(set(codes.values()) - {0, 1})
+    stores = {part: store for part in FLEETS if (store := finished(part, call)) is not None}
+    if not stores:
+        print("no run has come to its end: no page", file=sys.stderr)
+        return int(ExitCode.MACHINERY)
+    if asked.to is None and (call.narrowed or "transformers" not in stores):
+        to = asked.output
+    section = None if call.narrowed else call.folder(FULL_SIZE) / SECTION
+    board = write_page(list(stores.values()), section, to, complete=not (asked.parts or failed))
+    return int(ExitCode.MACHINERY) if failed else int(not board.holds or codes.get(FULL_SIZE) == 1)
 
 
-def rows_of(stores: Iterable[RunStore]) -> list[Row]:
-    """Every architecture of some runs, by reference; of two records of one cell the last counts."""
-    rows: dict[str, Row] = {}
-    for store in stores:
-        for record in store.records():
-            model = record.model
-            row = rows.setdefault(model.ref, Row(model.ref, model.modality, model.architecture, {}))
-            row.records[record.stage, record.target] = record
-    return [rows[ref] for ref in sorted(rows)]
+def parts_of(call: Call) -> tuple[str, ...]:
+    """All parts; of named models the fleets that have them, of a share both fleets."""
+    if call.models:
+        return tuple(name for name, fleet in FLEETS.items() if call.models_of(fleet))
+    return tuple(FLEETS) if call.shard else PARTS
 
 
-def figures(rows: Sequence[Row]) -> Iterator[Figure]:
-    """What the project asks of the field, and what it got."""
-    eager = [row for row in rows if row.passed("infer", EAGER)]
-    explained = [row for row in eager if row.passed("explain")]
-    exported = [row for row in eager if row.passed("export")]
-    ran = [row for row in exported if row.passed("infer", ORT)]
-    steady = [row for row in ran if not _is_random(row)]
-    near = [row for row in steady if row.passed("drift", ORT)]
-    yield Figure("types of the field", len(rows), "types")
-    yield Figure("run eagerly", len(eager), "types", 600, most=False)
-    yield _share("explained, of those", explained, eager, 100)
-    yield _share("exported to ONNX by any exporter, of those", exported, eager, 88)
-    yield _share("run by ONNX Runtime, of the exported", ran, exported, 99)
-    yield _share("within tolerance, of those that agree with themselves", near, steady, 98)
-    sizes = [p.parameters for row in rows if (p := _payload(row, "inputs", InputsPayload)) and p.parameters]
-    if sizes:
-        yield Figure("median of the parameters", statistics.median(sizes), "parameters", MOST_PARAMETERS)
-    peaks = [max(record.peak_rss_bytes or 0 for record in row.records.values()) for row in rows]
-    yield Figure(
-        "workers within 2 GB", 100 * sum(peak <= MOST_BYTES for peak in peaks) / len(peaks), "%", 99, most=False
-    )
-    for stage, target in STEPS:
-        spent = sum(r.duration_s for row in rows if (r := row.records.get((stage, target))) is not None)
-        yield Figure(
-            f"spent in {' '.join(filter(None, (stage, target)))}", spent / 60, "min", note="of one worker's time"
-        )
+def told_in(twin: Path) -> frozenset[str]:
+    """The runs and sections that a whole page tells of; none where it lacks a part."""
+    last = json.loads(twin.read_text("utf-8")) if twin.is_file() else {}
+    return frozenset(last["made_of"]) if last.get("complete") else frozenset()
 
 
-def _share(name: str, part: Sequence[Row], whole: Sequence[Row], least: float) -> Figure:
-    share = 100 * len(part) / len(whole) if whole else 0.0
-    return Figure(name, share, "%", least, most=False, note=f"{len(part)} of {len(whole)}")
+def write_page(stores: Sequence[RunStore], section: Path | None, to: Path, *, complete: bool = False) -> Scoreboard:
+    """coverage.md, its pictures and coverage.json. `complete`: of all parts, none of which failed."""
+    there = section if section is not None and section.is_file() else None
+    board = scoreboard(stores, there.read_text("utf-8") if there else "")
+    made_of = [*(store.run_id for store in stores), *([stamp_of(there)] if there else [])]
+    for name, text in board.files(PAGE, TWIN, made_of, complete=complete).items():
+        write_atomic(to / name, text)
+    print(to / PAGE, flush=True)
+    return board
 
 
-def _is_random(row: Row) -> bool:
-    record = row.records.get(("drift", ORT))
-    return record is not None and record.failure is not None and record.failure.kind is FailureKind.NONDETERMINISTIC
-
-
-def _payload(row: Row, stage: str, kind: type, target: str | None = None):  # type: ignore[no-untyped-def]
-    record = row.records.get((stage, target))
-    return record.payload if record is not None and isinstance(record.payload, kind) else None
-
-
-def page(rows: Sequence[Row], found: Sequence[Figure]) -> str:
-    """docs/coverage.md: the figures, totals by modality, what fails by cause, and a line for each architecture."""
-    versions = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "onnxruntime")
-    )
-    lines = [
-        "# Coverage: every architecture that transformers has",
-        "",
-        f"Made by `make field` on {datetime.now(UTC):%Y-%m-%d} with {versions}. Tiny models with random weights; nothing is downloaded.",
-        "",
-        "| what | measured | asked |",
-        "|---|---|---|",
-        *(f"| {f.name}{f' ({f.note})' if f.note else ''} | {f.value:,.4g} {f.unit} | {_asked(f)} |" for f in found),
-        "",
-        "## By modality",
-        "",
-        "| modality | types | eager | explained | exported | ONNX Runtime | within tolerance |",
-        "|---|---|---|---|---|---|---|",
-        *_by_modality(rows),
-        "",
-        "## What fails, by cause",
-        "",
-        *_by_cause(rows),
-        "",
-        "## Every architecture",
-        "",
-        "| type | architecture | eager | graph breaks | exporter | ONNX Runtime | drift, largest | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-        *map(_line, rows),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _asked(figure: Figure) -> str:
-    return "" if figure.bound is None else f"{'≤' if figure.most else '≥'} {figure.bound:,.4g} {figure.unit}"
-
-
-def _by_modality(rows: Sequence[Row]) -> Iterator[str]:
-    steps = (("infer", EAGER), ("explain", None), ("export", None), ("infer", ORT), ("drift", ORT))
-    for modality in sorted({row.modality for row in rows}):
-        of_it = [row for row in rows if row.modality == modality]
-        counts = (sum(row.passed(*step) for row in of_it) for step in steps)
-        yield f"| {modality} | {len(of_it)} | {' | '.join(map(str, counts))} |"
-
-
-def _by_cause(rows: Sequence[Row]) -> Iterator[str]:
-    causes: dict[tuple[str, str, str], list[str]] = {}
-    for row in rows:
-        record = row.failed_at()
-        if record is not None and record.failure is not None:
-            words = record.failure.message.splitlines()[0][:160].replace("|", "¦")
-            causes.setdefault((record.stage, record.failure.kind.value, words), []).append(row.ref.removeprefix("zoo:"))
-    for (stage, kind, words), types in sorted(causes.items(), key=lambda item: (-len(item[1]), item[0])):
-        yield f"- {plural(len(types), 'type')} at {stage}, `{kind}`: {words} ({', '.join(types)})"
-
-
-def _line(row: Row) -> str:
-    explain, export = _payload(row, "explain", ExplainPayload), _payload(row, "export", ExportPayload)
-    drift = _payload(row, "drift", DriftPayload, ORT)
-    largest = max((t.max_abs for t in drift.tensors if t.max_abs is not None), default=None) if drift else None
-    cells = (
-        row.ref.removeprefix("zoo:"),
-        row.architecture,
-        _word(row, "infer", EAGER),
-        str(explain.break_count) if explain else _word(row, "explain"),
-        export.exporter if export and row.passed("export") else _word(row, "export"),
-        _word(row, "infer", ORT),
-        f"{largest:.1e}" if largest is not None and row.passed("drift", ORT) else _word(row, "drift", ORT),
-        f"{row.seconds:.0f}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def _word(row: Row, stage: str, target: str | None = None) -> str:
-    record = row.records.get((stage, target))
-    if record is None:
-        return "–"
-    if record.verdict is Verdict.PASSED:
-        return "yes"
-    return "–" if record.failure is None or _follows(record) else record.failure.kind.value
-
-
-def measure() -> list[Figure]:
-    """The whole fleet, once."""
-    with tempfile.TemporaryDirectory(prefix="driftgate-field-") as folder:
-        command = [*DRIFTGATE, "run", str(ROOT / "configs" / "field.yaml"), "--output", folder, "--no-confirm"]
-        minutes = run_timed(command, codes=(0, 1)) / 60
-        rows = rows_of([RunStore.find("latest", Path(folder))])
-    found = [*figures(rows), Figure("the whole field", minutes, "min", 75)]
-    PAGE.write_text(page(rows, found), "utf-8")
-    return found
-
-
-def main(names: Sequence[str]) -> int:
-    """Figures and causes of runs that are there."""
-    rows = rows_of(RunStore(Path(name)) for name in names)
-    found = list(figures(rows))
-    print(page(rows, found))
-    print(Counter(row.modality for row in rows), file=sys.stderr)
-    return 0
+def parsed(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments; a mistake ends with argparse's own line and exit code 2."""
+    parser = argparse.ArgumentParser("python -m benchmarks.field", description=(__doc__ or "").partition("\n")[0])
+    about = f"{', '.join(PARTS)}; all of them by default"
+    parser.add_argument("parts", nargs="*", metavar="PART", help=about)
+    parser.add_argument("--shard", help="a share of each fleet, as 3/16")
+    parser.add_argument("--model", action="append", default=[], metavar="REF", help="these models alone")
+    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the runs lie")
+    parser.add_argument("--to", type=Path, help="where the page is written; docs by default")
+    parser.add_argument("--page", nargs="+", metavar="RUN", type=Path, help="the page alone, of these runs")
+    return parser.parse_args(words)
 
 
 if __name__ == "__main__":

@@ -278,6 +278,18 @@ def test_a_timm_model_is_made_by_timm(scheme: str, name: str, build: str) -> Non
     assert "import timm\n" in text
 
 
+def test_a_tiny_timm_model_is_made_with_the_arguments_that_made_it_tiny(tmp_path: Path) -> None:
+    entry = LockEntry(
+        ref="zoo:timm/tower", slug="tower", scheme="zoo", name="timm/tower", architecture="tower", library="timm"
+    )
+    folder = tmp_path / "cache" / "zoo" / "tower-"
+    folder.mkdir(parents=True)
+    for name, text in {".complete": "", "model.safetensors": "", "config.json": '{"model_args": {"depth": 2}}'}.items():
+        (folder / name).write_text(text)
+    text = text_of(with_breaks(), around(tmp_path, entry=entry))
+    assert "timm.create_model(name, pretrained=False, checkpoint_path=weights, **{'depth': 2}).float()" in text
+
+
 def test_a_factory_that_is_not_in_the_folder_says_from_where_to_call(tmp_path: Path) -> None:
     entry = LockEntry(ref="python:mine_alone:make", slug="model", scheme="python", name="mine_alone:make")
     with pytest.raises(NoRepro, match="call `driftgate repro` from the folder"):

@@ -19,11 +19,15 @@ from driftgate.machine.store import RunStore
 
 TEXT = (ROOT / "docs" / "ci.md").read_text()
 BLOCKS = re.findall(r"^```yaml\n# (\S+)\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
-SCHEMAS = {".github/workflows/driftgate.yaml": "vendor.github-workflows", ".gitlab-ci.yml": "vendor.gitlab-ci"}
+SCHEMAS = {
+    ".github/workflows/driftgate.yaml": "vendor.github-workflows",
+    ".gitlab-ci.yml": "vendor.gitlab-ci",
+    ".gitlab-ci.field.yml": "vendor.gitlab-ci",
+}
 BIN = Path(sys.executable).parent
 
 
-def test_both_services_are_there() -> None:
+def test_each_service_is_there() -> None:
     assert [name for name, _ in BLOCKS] == list(SCHEMAS)
 
 

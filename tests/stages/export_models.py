@@ -48,6 +48,18 @@ class Ignores(nn.Module):
         return {"out": x * 2, "always": torch.ones(3) + 1, "word": "text"}
 
 
+class HandsBack(nn.Module):
+    """Outputs that are called what an input or a weight is called: one handed back, one computed, one a weight itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 5)
+        self.scale = nn.Parameter(torch.ones(2) * 3)
+
+    def forward(self, x: Tensor, height: Tensor) -> dict[str, Tensor]:
+        return {"out": self.layer(x), "height": height, "x": x + 1, "scale": self.scale}
+
+
 class InverseErf(nn.Module):
     """An operator that no ONNX function is known for."""
 
@@ -130,6 +142,11 @@ def returns_registered() -> Any:
 
 def ignores() -> Any:
     return Ignores(), {"x": X.clone(), "y": X.clone()}
+
+
+def hands_back() -> Any:
+    torch.manual_seed(0)
+    return HandsBack(), {"x": X.clone(), "height": torch.tensor([[4], [8], [6]])}
 
 
 def tiny_bert() -> Any:

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import sample_models
 import torch
-from transformers import BertConfig, BertForMaskedLM
+from transformers import RobertaConfig, RobertaForMaskedLM
 
 from driftgate.machine.settings import Settings
 from driftgate.stages.explain import check_fullgraph, count_breaks
 from driftgate.stages.exporting import graph
 from driftgate.stages.exporting.exporters import by_dynamo
-from driftgate.stages.exporting.registry import keep_registry
+from driftgate.stages.exporting.shortcuts import take_shortcuts
 from driftgate.stages.inputs.contents import ModelInputs
 from driftgate.stages.loading import Ready
 
 
 def subjects() -> dict[str, Ready]:
-    config = BertConfig(
+    config = RobertaConfig(
         vocab_size=50,
         hidden_size=16,
         num_hidden_layers=2,
@@ -31,11 +31,11 @@ def subjects() -> dict[str, Ready]:
     )
     torch.manual_seed(0)
     tokens = {"input_ids": torch.arange(8)[None], "attention_mask": torch.ones(1, 8, dtype=torch.long)}
-    bert = Ready(BertForMaskedLM(config).eval(), ModelInputs(first=tokens))
+    roberta = Ready(RobertaForMaskedLM(config).eval(), ModelInputs(first=tokens))
     plain, x = sample_models.plain()
     broken, _ = sample_models.three_breaks()
     return {
-        "bert": bert,
+        "roberta": roberta,
         "plain": Ready(plain.eval(), ModelInputs(first=x)),
         "broken": Ready(broken.eval(), ModelInputs(first=x)),
     }
@@ -52,7 +52,7 @@ def facts() -> dict[str, object]:
             "fullgraph": check_fullgraph(subject)[0].passed,
         }
         if name != "broken":
-            keep_registry()
+            take_shortcuts()
             with torch.no_grad():
                 model = by_dynamo(subject, {}, Settings().export.opset).model
             path = Path(tempfile.mkdtemp()) / "model.onnx"

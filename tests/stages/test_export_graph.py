@@ -145,6 +145,22 @@ def test_what_a_branch_reads_reaches_its_output() -> None:
     assert graph.constant_outputs(model_of(text)) == ()
 
 
+def test_a_constant_that_the_graph_does_not_hold_becomes_a_weight_of_it(tmp_path: Path) -> None:
+    model = model_of("g (float[2] x) => (float[2] y) <float low = {0.5}> { y = Clip(x, low) }")
+    bound = model.graph.initializers.pop("low")
+    assert bound.const_value is not None
+    (told,) = graph.adopt_constants(model)
+    assert "left out of the graph: 1" in told
+    graph.save(model, tmp_path / "model.onnx")
+    assert graph.check(tmp_path / "model.onnx") == "passed"
+
+
+def test_a_graph_that_holds_its_constants_stays_as_it_is() -> None:
+    model = model_of("g (float[2] x) => (float[2] y) <float low = {0.5}> { y = Clip(x, low) }")
+    assert graph.adopt_constants(model) == ()
+    assert list(model.graph.initializers) == ["low"]
+
+
 def test_weights_too_large_for_one_file_go_beside_it(tmp_path: Path) -> None:
     text = "g (float[2] x) => (float[2] y) <float[2] w = {1.0, 2.0}> { y = Add(x, w) }"
     assert graph.save(model_of(text), tmp_path / "one.onnx") is None

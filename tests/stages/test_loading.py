@@ -56,7 +56,7 @@ def test_a_folder_gives_the_class_that_its_config_names_in_float32_and_ready_for
 
 def test_tied_weights_that_the_file_leaves_out_are_not_missing(bert: Path) -> None:
     assert "cls.predictions.decoder.weight" not in load_file(bert / "model.safetensors")
-    assert load(entry(), bert).notes == ()
+    assert not [note for note in load(entry(), bert).notes if "of the files" in note]
 
 
 def test_weights_that_would_be_made_up_are_a_load_failure(bert: Path) -> None:

@@ -6,8 +6,7 @@ import pytest
 import torch
 from transformers import AutoConfig
 
-from driftgate.core.errors import StageFailure
-from driftgate.stages.zoo.build import build, build_timm
+from driftgate.stages.zoo.build import build
 from driftgate.stages.zoo.shrink import shrink
 
 
@@ -75,18 +74,3 @@ def test_scores_do_not_tie():
         logits = model(torch.arange(20, 36)[None]).logits[0]
     gaps = logits.sort(dim=-1, descending=True).values
     assert (gaps[:, 0] - gaps[:, 1]).min() > 1e-4
-
-
-def test_timm_without_timm_names_the_extra():
-    if _has_timm():
-        pytest.skip("timm is installed here")
-    with pytest.raises(StageFailure) as caught:
-        build_timm("resnet18")
-    assert caught.value.kind == "unavailable"
-    assert "driftgate[timm]" in (caught.value.hint or "")
-
-
-def _has_timm() -> bool:
-    import importlib.util
-
-    return importlib.util.find_spec("timm") is not None

@@ -25,11 +25,6 @@ def test_an_architecture_brings_its_task_and_modality():
     )
 
 
-def test_a_timm_reference_is_read_without_timm():
-    found = zoo.parse("zoo:timm/resnet18")
-    assert (found.library, found.model_type, found.architecture) == ("timm", "resnet18", None)
-
-
 @pytest.mark.parametrize(
     ("reference", "guess"),
     [("zoo:brt", "bert"), ("zoo:whispr", "whisper"), ("zoo:bert/BertForMaskdLM", "BertForMaskedLM")],
@@ -67,7 +62,9 @@ def test_every_row_of_the_override_table_names_a_known_type_and_its_reason():
     known = set(CONFIG_MAPPING_NAMES)
     for row in rows:
         assert (
-            {"model_types", "reason"} < set(row) <= {"model_types", "fields", "keep", "inputs", "without", "reason"}
+            {"model_types", "reason"}
+            < set(row)
+            <= {"model_types", "fields", "keep", "inputs", "without", "processor", "reason"}
         ), row
         assert set(row["model_types"]) <= known, row
         assert len(row["reason"]) > 20

@@ -52,7 +52,7 @@ def test_every_planned_cell_is_in_the_matrix_and_on_its_models_page(fleet):
 
 def test_every_link_leads_to_a_file_and_a_place_that_exist(fleet):
     pages = report_pages(fleet)
-    assert len(pages) == len(fleet.lock().models) + 5
+    assert len(pages) == len(fleet.lock().models) + 6
     assert broken_links(pages, fleet.root) == []
 
 

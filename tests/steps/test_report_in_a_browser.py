@@ -66,7 +66,7 @@ def report(tmp_path_factory):
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(JenkinsLike, directory=store.root))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    pages = ["index.html", "findings.html", "breaks.html", "exports.html", "provenance.html"]
+    pages = ["index.html", "coverage.html", "findings.html", "breaks.html", "exports.html", "provenance.html"]
     pages += [f"../compare/{other.run_id}/index.html"]
     pages += [f"models/{entry.slug}.html" for entry in store.lock().models]
     yield f"http://127.0.0.1:{server.server_port}/report/", pages
@@ -126,6 +126,25 @@ def test_the_first_tab_stop_skips_to_the_content(chromium, report):
         return tab.evaluate("document.activeElement.textContent")
 
     assert set(visit(chromium, report, width=DESK, scheme="light", look=press).values()) == {"Skip to content"}
+
+
+def shown(tab):
+    """How many rows of the board stand there, before and after a choice of each kind."""
+    rows = tab.locator(".board tbody tr:visible")
+    counts = [rows.count()]
+    for choice in ("reach-through", "modality-text", "reach-all"):
+        tab.locator(f"label[for={choice}]").click()
+        counts.append(rows.count())
+    return counts
+
+
+def test_the_board_shows_what_is_chosen_without_a_script(chromium, report):
+    address, _ = report
+    seen = visit(chromium, (address, ["coverage.html"]), width=DESK, scheme="light", look=shown)
+    total, through, of_text, text = seen["coverage.html"]
+    assert total == len(Story) + 2
+    assert total > through > of_text > 0
+    assert total > text > of_text
 
 
 CONTRAST = """() => {

@@ -26,6 +26,7 @@ COMMANDS = {
     "open": ("driftgate.cli.archive:open_run", "Unpack and verify an archived run."),
     "merge": ("driftgate.cli.merge:merge", "Take what other machines computed into a run."),
     "breaks": ("driftgate.cli.breaks:breaks", "The ledger of graph breaks: reasons, families, library code to mend."),
+    "field": ("driftgate.cli.field:field", "How far each model came: shares, families, what fails by cause."),
     "compare": ("driftgate.cli.compare:compare", "Two runs beside each other: what is worse, better, different."),
     "accept": ("driftgate.cli.accept:accept", "Live with a finding: a row of expectations.yaml."),
     "bisect": ("driftgate.cli.bisect:bisect", "Which version or commit brought a finding."),

@@ -11,7 +11,7 @@ import click
 from pydantic import ValidationError
 
 from driftgate.core.errors import UsageError
-from driftgate.core.references import parse_reference
+from driftgate.core.references import WITH_PATTERNS, parse_reference
 from driftgate.core.shards import parse_shard
 from driftgate.machine.settings import Config, Settings
 from driftgate.machine.settings.units import parse_duration, parse_size
@@ -169,7 +169,7 @@ class Overrides:
 
 def one_model(reference: str) -> str:
     """The reference of a call about one model. Raises UsageError for a pattern."""
-    if reference.startswith("zoo:") and "*" in reference:
+    if reference.partition(":")[0] in WITH_PATTERNS and "*" in reference:
         raise UsageError(
             f"{reference} stands for many models", mend=f"name one, or `driftgate run --model '{reference}'`"
         )

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from driftgate.core.errors import UsageError, did_you_mean
 
 SCHEMES = ("hf", "zoo", "timm", "local", "python")
+WITH_PATTERNS = ("zoo", "python")
 SLUG_LENGTH = 120
 REFERENCE_LENGTH = 1024
 
 _HF = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9_][\w.-]*)?(@[\w./-]+)?")
 _ZOO = re.compile(r"(timm/[\w.]+|[\w.*-]+(/[\w*]+)?)")
-_PYTHON = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+_PYTHON = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:([^\W\d]\w*(\.[^\W\d]\w*)*|[\w*]*\*[\w*]*)")
 _SHAPES = {
     "hf": (_HF, "hf:org/name[@revision]"),
-    "zoo": (_ZOO, "zoo:bert[/BertForMaskedLM], zoo:timm/resnet18, or zoo:* for all"),
+    "zoo": (_ZOO, "zoo:bert[/BertForMaskedLM], zoo:timm/resnet18, or zoo:* and zoo:timm/* for all"),
     "timm": (re.compile(r"[\w.-]+"), "timm:resnet18"),
     "local": (re.compile(r"[^\x00-\x1f\x7f]+"), "local:PATH"),
-    "python": (_PYTHON, "python:package.module:factory"),
+    "python": (_PYTHON, "python:package.module:factory, or python:package.module:* for all of a module"),
 }
 
 
@@ -31,6 +32,11 @@ class Reference:
     scheme: str
     name: str
     revision: str | None = None
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether it stands for any number of models, which the source of its scheme knows."""
+        return self.scheme in WITH_PATTERNS and "*" in self.name
 
     def __str__(self) -> str:
         return f"{self.scheme}:{self.name}" + (f"@{self.revision}" if self.revision else "")

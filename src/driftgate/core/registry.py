@@ -30,15 +30,21 @@ class Registry:
 
     def check(self, name: str, *, where: str | None = None) -> str:
         """The name itself if it is registered, else UsageError with the nearest one."""
-        if name not in self.places():
-            raise UsageError(f"unknown {self.kind} {name!r}", where=where, mend=did_you_mean(name, self.names()))
+        self._place(name, where)
         return name
 
     def load(self, name: str) -> Any:
         """Import and return what the name stands for."""
-        place = self.places()[self.check(name)]
+        place = self._place(name, None)
         module, _, attribute = place.partition(":")
         try:
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise MachineryError(f"{self.kind} {name!r} is registered as {place}: {error}") from error
+
+    def _place(self, name: str, where: str | None) -> str:
+        """What others registered is looked through (it takes reading every installed package's metadata) for names that are not ours."""
+        place = self._own.get(name) or self.places().get(name)
+        if place is None:
+            raise UsageError(f"unknown {self.kind} {name!r}", where=where, mend=did_you_mean(name, self.names()))
+        return place

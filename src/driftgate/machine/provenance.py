@@ -15,7 +15,7 @@ from driftgate.core.records import Agent
 
 PACKAGES = (
     "torch", "transformers", "huggingface-hub", "onnx", "onnxruntime", "onnxruntime-gpu", "onnxscript", "numpy", "safetensors",
-    "tokenizers", "sentencepiece", "pillow", "timm", "driftgate",
+    "tokenizers", "sentencepiece", "pillow", "timm", "torchvision", "driftgate",
 )  # fmt: skip
 """The packages that may move a count, an output or a time."""
 

@@ -11,9 +11,8 @@ from driftgate.core.references import Reference, parse_reference, slug_of
 from driftgate.core.shards import parse_shard
 from driftgate.core.tasks import MODALITY_OF
 from driftgate.machine.settings import HubSettings, Settings
-from driftgate.sources import SOURCES
+from driftgate.sources import SOURCES, python, zoo
 from driftgate.sources.base import Source
-from driftgate.sources.zoo import matching
 
 if TYPE_CHECKING:
     from driftgate.sources.hub import HubSource
@@ -48,11 +47,12 @@ def resolve(settings: Settings, where: Where) -> Lock:
 
 
 def _named(text: str, where: str) -> list[Reference]:
-    """One reference, or all those that a pattern of the zoo stands for."""
+    """One reference, or all those that a pattern stands for."""
     reference = parse_reference(text, where=where)
-    if reference.scheme == "zoo" and "*" in reference.name:
-        return [parse_reference(each) for each in matching(text.strip(), where=where)]
-    return [reference]
+    if not reference.is_pattern:
+        return [reference]
+    matching = zoo.matching if reference.scheme == "zoo" else python.matching
+    return [parse_reference(each) for each in matching(str(reference), where=where)]
 
 
 def _nothing_selected(hub: HubSettings, selection: Lock, where: Where) -> UsageError:

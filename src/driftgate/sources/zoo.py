@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from driftgate.core.errors import MachineryError, UsageError, did_you_mean
+from driftgate.sources import timm_catalogue
 
 # One row per head: the mapping of transformers, the pipeline tag, the modality. The order says which architecture a bare
 # `zoo:bert` means: the head a type was made for comes before the bare encoder.
@@ -135,11 +136,11 @@ QUICKSTART: tuple[ZooModel, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class ZooReference:
-    """What a `zoo:` reference names. For timm, `model_type` is the timm name and there is no architecture."""
+    """What a `zoo:` reference names. For timm, `model_type` is the module that has the architecture."""
 
     library: str
     model_type: str
-    architecture: str | None
+    architecture: str
     task: str
     modality: str
 
@@ -157,11 +158,12 @@ class Architecture:
 def parse(reference: str, *, where: str | None = None) -> ZooReference:
     """Read `zoo:bert`, `zoo:bert/BertForMaskedLM` or `zoo:timm/resnet18`.
 
-    A bare type means its first architecture. Raises UsageError with the nearest valid name.
+    A bare type means its first architecture. Raises UsageError with the nearest valid name, and for timm's where timm is not installed.
     """
     model_type, _, architecture = reference.removeprefix("zoo:").partition("/")
-    if model_type == "timm" and architecture:
-        return ZooReference("timm", architecture, None, "image-classification", "vision")
+    if model_type == "timm":
+        family = timm_catalogue.family_of(architecture, where=where)
+        return ZooReference("timm", family, architecture, "image-classification", "vision")
     known = architectures()
     if model_type not in known:
         raise UsageError(
@@ -180,7 +182,9 @@ def parse(reference: str, *, where: str | None = None) -> ZooReference:
 
 def matching(pattern: str, *, where: str | None = None) -> tuple[str, ...]:
     """The references that a pattern stands for: `zoo:*` is every type in its preferred architecture, `zoo:bert/*` every architecture
-    of a type. Raises UsageError where it stands for none."""
+    of a type, `zoo:timm/…` as in `timm_catalogue`. Raises UsageError where it stands for none."""
+    if pattern.startswith(timm_catalogue.PREFIX):
+        return timm_catalogue.matching(pattern, where=where)
     types, _, names = pattern.removeprefix("zoo:").partition("/")
     found = tuple(
         f"zoo:{model_type}/{row.name}" if names else f"zoo:{model_type}"
@@ -190,7 +194,11 @@ def matching(pattern: str, *, where: str | None = None) -> tuple[str, ...]:
         if fnmatchcase(row.name, names or "*")
     )
     if not found:
-        raise UsageError(f"{pattern[:80]} stands for no model", where=where, mend="zoo:* stands for all of them")
+        raise UsageError(
+            f"{pattern[:80]} stands for no model",
+            where=where,
+            mend="zoo:* stands for all of them, zoo:timm/* for timm's",
+        )
     return found
 
 

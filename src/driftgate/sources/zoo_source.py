@@ -8,10 +8,8 @@ from __future__ import annotations
 import hashlib
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 
-from driftgate.core.errors import UsageError
 from driftgate.core.records import LockEntry
 from driftgate.core.references import Reference, slug_of
 from driftgate.machine.provenance import package_versions
@@ -24,7 +22,7 @@ MARK = ".complete"
 
 
 class ZooSource:
-    """Every architecture of the installed transformers, tiny."""
+    """Every architecture of the installed transformers, tiny, and of the installed timm, as small as it lets itself be made."""
 
     def __init__(self, hub: HubSettings) -> None:
         del hub
@@ -32,10 +30,7 @@ class ZooSource:
     def pin(self, reference: Reference) -> LockEntry:
         """Name, architecture and the versions of what builds it. Raises UsageError with the nearest valid name."""
         found = parse(reference.name, where=None)
-        if found.library == "timm" and find_spec("timm") is None:
-            raise UsageError(f"{reference} needs timm, which is not installed", mend="pip install 'driftgate[timm]'")
-        architecture = found.architecture or found.model_type
-        recipe = f"{reference.name}\0{architecture}\0{package_versions()}\0{builder_version()}"
+        recipe = f"{reference.name}\0{found.architecture}\0{package_versions()}\0{builder_version()}"
         return LockEntry(
             ref=str(reference),
             slug=slug_of(str(reference)),
@@ -45,7 +40,7 @@ class ZooSource:
             family=found.model_type,
             task=found.task,
             modality=found.modality,
-            architecture=architecture,
+            architecture=found.architecture,
             library=found.library,
         )
 

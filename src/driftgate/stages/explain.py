@@ -10,6 +10,7 @@ from driftgate.core.records import ExplainPayload
 from driftgate.machine.jobs import Bench, Job
 from driftgate.stages.explaining.counting import count_breaks
 from driftgate.stages.explaining.fullgraph import check_fullgraph
+from driftgate.stages.explaining.headers import name_only_what_is_logged
 from driftgate.stages.explaining.second_shape import try_second_shape
 from driftgate.stages.loading import ready
 
@@ -21,6 +22,7 @@ TRACE = "explain.trace.jsonl.gz"
 def explain(job: Job, bench: Bench) -> ExplainPayload:
     """Count and name every graph break. Passes whatever the breaks; an error inside dynamo is `compile`."""
     del bench
+    name_only_what_is_logged()
     subject = ready(job)
     subject.eager()
     settings = job.settings.explain

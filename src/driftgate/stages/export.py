@@ -27,7 +27,7 @@ from driftgate.stages.exporting.exporters import EXPORTERS, Axes, Exported
 from driftgate.stages.exporting.failures import explaining, summary_of
 from driftgate.stages.exporting.flops import count_flops
 from driftgate.stages.exporting.inference import infer
-from driftgate.stages.exporting.registry import keep_registry
+from driftgate.stages.exporting.shortcuts import take_shortcuts
 from driftgate.stages.loading import Ready, ready
 
 
@@ -71,11 +71,12 @@ def _export(turn: _Try) -> ExportPayload:
     subject = ready(turn.job)
     axes = _axes(subject) if turn.dynamic else {}
     returned = outputs_of(subject)
-    keep_registry()
+    take_shortcuts()
     with explaining(subject.module, turn.exporter), torch.no_grad():
         exported = EXPORTERS[turn.exporter](subject, axes, turn.job.settings.export.opset)
     model, path = exported.model, turn.path("onnx")
-    renamed_outputs = naming.name_outputs(model, returned.leaves)
+    adopted = graph.adopt_constants(model)
+    renamed_outputs = naming.name_outputs(model, returned.leaves, subject.inputs.first)
     renamed_inputs = naming.name_inputs(model, subject.inputs.first)
     naming.name_axes(model, axes)
     with blaming(FailureKind.OTHER, "the ONNX file cannot be written"):
@@ -96,9 +97,10 @@ def _export(turn: _Try) -> ExportPayload:
         unused_inputs=graph.unused_inputs(model, subject.inputs.first),
         renamed_inputs=renamed_inputs,
         renamed_outputs=renamed_outputs,
+        output_names=naming.other_names(model, returned.leaves),
         constant_outputs=graph.constant_outputs(model),
         dropped_outputs=returned.notes,
-        warnings=exported.warnings,
+        warnings=(*exported.warnings, *adopted),
         **_operators(model, path, axes, subject),
         **_program(turn, exported),
     )

@@ -17,7 +17,8 @@ import torch._dynamo
 from torch import Tensor, nn
 
 from driftgate.core.errors import MachineryError
-from driftgate.stages.exporting.registry import keep_registry
+from driftgate.stages.explaining.headers import name_only_what_is_logged
+from driftgate.stages.exporting.shortcuts import take_shortcuts
 
 
 class _Tiny(nn.Module):
@@ -39,7 +40,7 @@ def warm() -> dict[str, float]:
     _without_monitor()
     torch.set_num_threads(1)
     seconds = {}
-    for part in (_imports, _dynamo, _onnx):
+    for part in (_imports, _tables, _loading, _dynamo, _onnx):
         began = time.perf_counter()
         part()
         seconds[part.__name__.strip("_")] = time.perf_counter() - began
@@ -70,8 +71,26 @@ def _imports() -> None:
     import driftgate.stages.inputs.maker  # noqa: F401
 
 
+def _tables() -> None:
+    """What each worker would parse again from package data."""
+    from driftgate.machine.tolerances import packaged_tolerances
+    from driftgate.stages.zoo.table import row_of
+
+    packaged_tolerances()
+    row_of("")
+
+
+def _loading() -> None:
+    """transformers compiles a thousand patterns of weights' names before it first saves or loads. A model is not made here: transformers
+    keeps a list of the classes that were, and dynamo guards it in every model."""
+    from transformers.conversion_mapping import get_checkpoint_conversion_mapping
+
+    get_checkpoint_conversion_mapping("bert")  # type: ignore[no-untyped-call]
+
+
 def _dynamo() -> None:
     """Explain, and compile once for a second size: symbolic shapes import sympy."""
+    name_only_what_is_logged()
     module = _Tiny().eval()
     with torch.no_grad():
         torch._dynamo.explain(module)(torch.ones(2, 3, 4))
@@ -84,7 +103,7 @@ def _onnx() -> None:
     """Export statically and dynamically, and run the result."""
     import onnxruntime
 
-    keep_registry()
+    take_shortcuts()
     module = _Tiny().eval()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

@@ -31,6 +31,7 @@ class Plan:
     takes. `module` or `onnx` is the model itself, whichever the target needs. `rule` None means no latency. `second_run`
     asks for one more run with the same inputs, random state not reset. `alone` keeps the machine quiet while times are
     taken, `steady` is entered before the first sample and left after the last; `cache` is where a compiler may keep what it built.
+    `own_names` maps outputs of the graph to the model's names of them, where these differ.
     """
 
     inputs: Mapping[str, NDArray[Any]]
@@ -43,11 +44,13 @@ class Plan:
     alone: Callable[[], AbstractContextManager[None]] = nullcontext
     steady: AbstractContextManager[object] | None = None
     cache: Path | None = None
+    own_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What came of it. Times in seconds, samples in nanoseconds; `placement` maps execution provider (or device) to nodes."""
+    """What came of it, `outputs` by the model's names. Times in seconds, samples in nanoseconds; `placement` maps execution provider
+    (or device) to nodes."""
 
     outputs: Arrays
     init_s: float
@@ -82,7 +85,7 @@ class Target(ABC):
         """Run the plan. Raises StageFailure(`unavailable`) where the runtime isn't there, and what the runtime raises as
         the inner methods sort it."""
         init_s, first_s = self.prepare_to_run(plan)
-        outputs = self.outputs()
+        outputs = self._outputs(plan)
         second = self._second_outputs(plan) if plan.second_run else None
         samples = self._samples(plan, plan.rule) if plan.rule else None
         placement = self.placement()
@@ -116,7 +119,10 @@ class Target(ABC):
     def _second_outputs(self, plan: Plan) -> Arrays:
         self.feed(plan)
         self._step()
-        return self.outputs()
+        return self._outputs(plan)
+
+    def _outputs(self, plan: Plan) -> Arrays:
+        return {plan.own_names.get(name, name): array for name, array in self.outputs().items()}
 
     def _samples(self, plan: Plan, rule: StoppingRule) -> Samples:
         with plan.alone(), self.bound() as run:
@@ -146,7 +152,7 @@ class Target(ABC):
 
     @abstractmethod
     def outputs(self) -> Arrays:
-        """The result of the last run, copied to the host, by name in the model's order."""
+        """The result of the last run, copied to the host, by name in the model's order; for a graph by its names."""
 
     def device_peak_bytes(self) -> int | None:
         """The most memory of a device of its own that was in use; None for one that shares the host's."""

@@ -63,7 +63,8 @@ class ExportPayload(Record):
     `flops` counts a multiplication and an addition as two; it is None where a shape is unknown, and `flops_unknown` then names the
     nodes (`MatMul: node_3`), as it names operators that no formula is known for (`com.acme::Twist`; those count nothing).
     `unused_inputs` are the model's inputs that the graph does not read, `renamed_inputs` and `renamed_outputs` what the exporter
-    called them → the model's own names, `constant_outputs` those that no input reaches, `dropped_outputs` what the model
+    called them → the model's own names, `output_names` the model's names → the graph's, where these differ (an output named as an input
+    is; an ONNX name is unique), `constant_outputs` those that no input reaches, `dropped_outputs` what the model
     returns that is no tensor. `warnings` is what the exporter warned of (TorchScript freezes branches on data in this way). `pt2` is
     the `torch.export` artifact, kept on request, `pt2_problem` why there is none all the same.
     """
@@ -89,6 +90,7 @@ class ExportPayload(Record):
     unused_inputs: tuple[str, ...] = ()
     renamed_inputs: dict[str, str] = {}
     renamed_outputs: dict[str, str] = {}
+    output_names: dict[str, str] = {}
     constant_outputs: tuple[str, ...] = ()
     dropped_outputs: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -95,7 +95,8 @@ def _timm_repository(entry: LockEntry) -> Building:
 
 def _timm_folder(entry: LockEntry, folder: Path) -> Building:
     weights = _weights(folder)
-    values = _timm(entry) | {"weights": "beside" if weights else "none"}
+    said = _config(folder) if (folder / "config.json").is_file() else {}
+    values = _timm(entry) | {"weights": "beside" if weights else "none", "arguments": said.get("model_args") or {}}
     return Building("timm", values, weights, notes=_made(entry))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from driftgate.core.errors import StageFailure
 from driftgate.core.needs import DYNAMIC
-from driftgate.core.records import Cell, DriftPayload, ExportPayload, Tolerance
+from driftgate.core.records import DriftPayload, Tolerance
 from driftgate.machine.jobs import Bench, Job
 from driftgate.machine.tolerances import tolerances_in
 from driftgate.stages.culprit.answer import culprit_of, repro_folder
@@ -19,7 +19,7 @@ from driftgate.stages.culprit.torch_source import TorchSource, source_of
 from driftgate.stages.inputs.contents import ModelInputs, load_inputs
 from driftgate.stages.loading import ready
 from driftgate.stages.numerics import load_outputs, outputs_file, tolerance_for
-from driftgate.stages.target_plan import exported_file, size_of
+from driftgate.stages.target_plan import export_payload, exported_file, size_of
 from driftgate.targets import TARGETS
 from driftgate.targets.arrays import to_numpy
 from driftgate.targets.onnx_runtime import OrtTarget
@@ -102,7 +102,10 @@ def _no_graph(target: str) -> str:
 
 
 def _reference(job: Job) -> _Reference:
-    reference = load_outputs(job.folder / outputs_file(job.settings.reference, job.cell.variant))
+    """By the names of the exported graph, in which everything is searched."""
+    named = export_payload(job).output_names
+    returned = load_outputs(job.folder / outputs_file(job.settings.reference, job.cell.variant))
+    reference = {named.get(name, name): array for name, array in returned.items()}
     table = tolerances_in(job.store)
     tolerances = {
         name: tolerance_for(array, table, job.entry.task, job.cell.target) for name, array in reference.items()
@@ -117,14 +120,8 @@ def _source(job: Job, exported: Graph, feed: Arrays, inputs: ModelInputs) -> Sou
         return OnnxSource(exported, Runtime(provider), feed)
     dynamic = job.cell.variant == DYNAMIC
     axes = {name: axes for name, axes in inputs.varying().items() if axes} if dynamic else {}
-    return source_of(ready(job), exported, axes, _exporter(job), job.settings.export.opset, size_of(job))
-
-
-def _exporter(job: Job) -> str:
-    record = job.store.record(Cell(model=job.cell.model, stage="export", variant=job.cell.variant))
-    payload = record.payload if record is not None else None
-    assert isinstance(payload, ExportPayload)  # `exported_file` has read it
-    return payload.exporter or "dynamo"
+    exporter = export_payload(job).exporter or "dynamo"
+    return source_of(ready(job), exported, axes, exporter, job.settings.export.opset, size_of(job))
 
 
 def _from_the_file(exported: Graph, feed: Arrays, reference: _Reference) -> OnnxSource | None:

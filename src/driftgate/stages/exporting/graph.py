@@ -75,6 +75,23 @@ def constant_outputs(model: ir.Model) -> tuple[str, ...]:
     return tuple(value.name or "" for value in model.graph.outputs if id(value) not in reached)
 
 
+def adopt_constants(model: ir.Model) -> tuple[str, ...]:
+    """Make initializers of the constants that nodes read and the graph doesn't hold; returns what to tell of it.
+
+    torch's optimiser leaves such behind (the bounds of a Clip); in the file their values would be lost.
+    """
+    made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
+    lost = {
+        value.name: value
+        for node in model.graph
+        for value in node.inputs
+        if value is not None and value.producer() is None and value.const_value is not None and id(value) not in made
+    }
+    for value in lost.values():
+        model.graph.register_initializer(value)
+    return (f"constants that the exporter left out of the graph: {len(lost)}",) if lost else ()
+
+
 def _read_by(node: ir.Node) -> Iterator[ir.Value | None]:
     """What a node reads, inside its subgraphs too."""
     yield from node.inputs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import onnx_ir as ir
@@ -12,10 +12,13 @@ from torch import Tensor
 from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
 
+RETURNED = "output.{name}"
+"""What an output is called in the graph whose own name is taken by an input or a weight: an ONNX name is unique."""
 
-def name_outputs(model: ir.Model, expected: Mapping[str, Tensor]) -> dict[str, str]:
-    """Give the graph's outputs the names of the model's own, after checking that they are the same tensors. Returns what
-    the exporter called them → the new names.
+
+def name_outputs(model: ir.Model, expected: Mapping[str, Tensor], inputs: Collection[str]) -> dict[str, str]:
+    """Give the graph's outputs the names of the model's own, after checking that they are the same tensors. `inputs` are the names of
+    the model's inputs. Returns what the exporter called the outputs → the model's own names.
 
     A tensor that is returned twice, or that is an input handed back, gets an Identity, so that each output has a
     name of its own. Raises StageFailure(`shape_mismatch`) that says what differs.
@@ -26,6 +29,7 @@ def name_outputs(model: ir.Model, expected: Mapping[str, Tensor]) -> dict[str, s
         raise _mismatch(
             f"{len(graph.outputs)} outputs ({_some(found)}), the model {len(expected)} ({_some([*expected])})"
         )
+    reserved = {_own(value.name or "", inputs) for value in graph.inputs} | set(graph.initializers)
     taken: set[int] = set()
     renamed: dict[str, str] = {}
     for index, (name, tensor) in enumerate(expected.items()):
@@ -34,28 +38,40 @@ def name_outputs(model: ir.Model, expected: Mapping[str, Tensor]) -> dict[str, s
         if id(value) in taken or value.is_graph_input() or value.is_initializer():
             value = graph.outputs[index] = _identity(graph, value)
         taken.add(id(value))
-        _free(model, name, value)
+        unique = RETURNED.format(name=name) if name in reserved else name
+        _free(model, unique, value)
         if value.name and value.name != name:
             renamed[value.name] = name
-        value.name = name
+        value.name = unique
     return renamed
+
+
+def other_names(model: ir.Model, expected: Iterable[str]) -> dict[str, str]:
+    """The model's own names of outputs → the graph's, where they had to differ. To be asked after `name_outputs`."""
+    pairs = zip(expected, model.graph.outputs, strict=True)
+    return {name: value.name or "" for name, value in pairs if value.name != name}
 
 
 def name_inputs(model: ir.Model, names: Collection[str]) -> dict[str, str]:
-    """Give inputs their names back: the exporter calls an input that is also returned `x_orig`. To be done after the outputs have
-    theirs. Returns the exporter's names → the new ones. Raises StageFailure(`shape_mismatch`) for an input that the model doesn't have."""
+    """Give inputs their names back. To be done after the outputs have theirs. Returns the exporter's names → the new ones.
+    Raises StageFailure(`shape_mismatch`) for an input that the model doesn't have."""
     renamed: dict[str, str] = {}
     for value in model.graph.inputs:
         name = value.name or ""
-        if name not in names:
-            own = name.removesuffix("_orig")
-            if own not in names:
-                raise StageFailure(
-                    FailureKind.SHAPE_MISMATCH, f"the exported graph takes an input {name!r}, which the model doesn't"
-                )
+        own = _own(name, names)
+        if own not in names:
+            raise StageFailure(
+                FailureKind.SHAPE_MISMATCH, f"the exported graph takes an input {name!r}, which the model doesn't"
+            )
+        if own != name:
             _free(model, own, value)
             value.name = renamed[name] = own
     return renamed
+
+
+def _own(name: str, names: Collection[str]) -> str:
+    """The model's name of an input. Exporters call one that is also returned otherwise: `x_orig` torch, `input.x` transformers."""
+    return name if name in names else name.removesuffix("_orig").removeprefix("input.")
 
 
 def _check(name: str, value: ir.Value, tensor: Tensor) -> None:
@@ -91,7 +107,7 @@ def _free(model: ir.Model, name: str, owner: ir.Value) -> None:
     """An inner value of the graph may already have the name (the exporter calls values after module attributes)."""
     for other in [*model.graph.inputs, *model.graph.initializers.values()]:
         if other.name == name and other is not owner:
-            raise _mismatch(f"an output {name!r}, which is also the name of an input or a weight")
+            raise _mismatch(f"a value {name!r}, which is also the name of an input or a weight")
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         for value in node.outputs:
             if value.name == name and value is not owner:

@@ -20,6 +20,7 @@ from torch.jit._trace import TracerWarning
 
 from driftgate.core.breaks import shorten
 from driftgate.core.nesting import flatten
+from driftgate.stages.exporting.decompositions import decomposed
 from driftgate.stages.loading import Ready
 
 MOST_WARNINGS = 20
@@ -31,6 +32,7 @@ class Positional(nn.Module):
     def __init__(self, subject: Ready) -> None:
         super().__init__()
         self.model, self._inputs = subject.module, subject.inputs
+        self.train(subject.module.training)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
         """What the model returns for its inputs, its tensors alone."""
@@ -44,22 +46,25 @@ class Positional(nn.Module):
 def by_torchscript(
     subject: Ready, axes: dict[str, dict[int, str]], opset: int | None
 ) -> tuple[Any, None, tuple[str, ...]]:
-    """`onnx_ir.Model`, no exported program, and what the tracer warned of (frozen branches, sizes turned into constants)."""
+    """`onnx_ir.Model`, no exported program, and what the tracer warned of (frozen branches, sizes turned into constants), with the
+    functions that were said in others."""
     with tempfile.TemporaryDirectory(prefix="driftgate-") as folder, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", TracerWarning)
         path = Path(folder) / "model.onnx"
-        torch.onnx.export(
-            Positional(subject),
-            tuple(tensor.clone() for tensor in subject.inputs.first.values()),
-            path,
-            input_names=list(subject.inputs.first),
-            dynamic_axes=axes or None,
-            opset_version=opset,
-            dynamo=False,
-        )
+        with decomposed(fixed=not axes) as used:
+            torch.onnx.export(
+                Positional(subject),
+                tuple(tensor.clone() for tensor in subject.inputs.first.values()),
+                path,
+                input_names=list(subject.inputs.first),
+                dynamic_axes=axes or None,
+                opset_version=opset,
+                dynamo=False,
+            )
         model = ir.load(path)
         ir.external_data.load_to_model(model)
-    return model, None, _told(caught)
+    said = (f"said in other functions: {', '.join(used)}",) if used else ()
+    return model, None, (*_told(caught), *said)
 
 
 def _told(caught: Iterable[warnings.WarningMessage]) -> tuple[str, ...]:

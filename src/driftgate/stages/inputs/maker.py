@@ -43,7 +43,7 @@ def make_inputs(
     Raises StageFailure(`inputs`) when the forward requires something that no rule knows, naming it.
     """
     lengths = dict(DEFAULT_SIZES) | dict(sizes or {})
-    processors, notes = load_processors(folder) if folder is not None and not orders.tensors else ([], [])
+    processors, notes = load_processors(folder) if folder is not None and orders.uses_processor else ([], [])
     how: dict[str, str] = {}
     left_out: dict[str, str] = {}
     made = [

@@ -18,7 +18,7 @@ def pixels(request: Request) -> Made:
         return patches(request)
     height, width = image_size(request)
     channels = request.setting("num_channels", "in_channels", "in_chans", default=3)
-    frames = request.setting("num_frames", default=FRAMES) if _is_video(request) else None
+    frames = frames_of(request)
     if request.accepts("pixel_attention_mask") or request.setting("image_grid_pinpoints"):
         frames = _pieces(request)
     shape = (request.batch, *((frames,) if frames else ()), channels, height, width)
@@ -39,9 +39,12 @@ def original_sizes(request: Request) -> Made:
     )
 
 
-def _is_video(request: Request) -> bool:
+def frames_of(request: Request) -> int | None:
+    """Frames of a video that goes by the name of a picture; None for a model of pictures."""
     modalities = input_modalities(request.module)
-    return ("video" in modalities and "image" not in modalities) or request.setting("num_frames") is not None
+    videos_alone = "video" in modalities and "image" not in modalities
+    frames: int | None = request.setting("num_frames", default=FRAMES if videos_alone else None)
+    return frames
 
 
 def image_size(request: Request) -> tuple[int, int]:

@@ -53,15 +53,23 @@ def _length(axis: str | int, request: Request) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a table says of one model's inputs: tensors in place of its processor's, and names that no rule may make."""
+    """What a table says of one model's inputs: tensors in place of its processor's, whether that fits the model at all, and names that
+    no rule may make."""
 
     tensors: Mapping[str, Order] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
+    how: str = HOW
+    processor: bool = True
+
+    @property
+    def uses_processor(self) -> bool:
+        """Whether the model's own processor is to be asked: not where tensors stand here in its place."""
+        return self.processor and not self.tensors
 
     def make(self, request: Request, how: dict[str, str]) -> None:
         """Put the tensors into `request.made`."""
         for name, order in self.tensors.items():
-            request.made[name], how[name] = order.make(name, request), HOW
+            request.made[name], how[name] = order.make(name, request), self.how
 
 
 NO_ORDERS = Orders()

@@ -62,6 +62,11 @@ def grid(request: Request) -> Made:
     return Made(torch.tensor([[1, side(request), side(request)]] * request.batch), "config.spatial_merge_size")
 
 
+def merge_sizes(request: Request) -> Made:
+    """How many patches along one edge of each picture are merged into one, where that is said in the call."""
+    return Made(torch.tensor([side(request) // 2] * request.batch), "config.spatial_merge_size")
+
+
 def shape(request: Request) -> Made:
     """Rows and columns of each picture."""
     return Made(torch.tensor([[side(request), side(request)]] * request.batch), "config.spatial_merge_size")

@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor, AutoTokenizer
 
 from driftgate.stages.inputs import samples
+from driftgate.stages.inputs.media import frames_of
 from driftgate.stages.inputs.request import Request
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "vocab.json", "spiece.model")
@@ -76,7 +77,15 @@ def process(processor: Processor, request: Request) -> tuple[dict[str, Tensor], 
     arguments, made_of = _material(processor, request)
     batch = processor(**arguments, return_tensors="pt")
     tensors = {name: torch.as_tensor(value) for name, value in batch.items() if _is_numeric(value)}
+    _regroup_frames(tensors, request)
     return tensors, f"{type(processor).__name__}: {', '.join(made_of)}"
+
+
+def _regroup_frames(tensors: dict[str, Tensor], request: Request) -> None:
+    """A processor made for pictures lays the frames of all videos in one row."""
+    frames, pixels = frames_of(request), tensors.get("pixel_values")
+    if frames is not None and pixels is not None and pixels.dim() == 4 and len(pixels) == request.batch * frames:
+        tensors["pixel_values"] = pixels.reshape(request.batch, frames, *pixels.shape[1:])
 
 
 def preparing(processor: Processor, request: Request) -> Callable[[], Any]:
@@ -93,8 +102,8 @@ def _material(processor: Processor, request: Request) -> tuple[dict[str, Any], l
     has_image = _is_image_processor(getattr(processor, "image_processor", None) or processor)
     extractor = _feature_extractor(processor)
     if has_image:
-        arguments["images"] = [samples.picture(i, request.seed) for i in range(request.batch)]
-        made_of.append("a drawn picture")
+        arguments["images"], drawn = _pictures(request)
+        made_of.append(drawn)
     if extractor is not None:
         rate = int(extractor.sampling_rate)
         waves = [samples.sound(i, request.seed, request.sizes["samples"], rate) for i in range(request.batch)]
@@ -105,6 +114,15 @@ def _material(processor: Processor, request: Request) -> tuple[dict[str, Any], l
         arguments |= _text(processor, request, with_image=has_image)
         made_of.append("a sentence")
     return arguments, made_of
+
+
+def _pictures(request: Request) -> tuple[list[Any], str]:
+    """One picture for each sample; for a model of videos, as many as it takes frames."""
+    frames = frames_of(request)
+    if frames is None:
+        return [samples.picture(i, request.seed) for i in range(request.batch)], "a drawn picture"
+    video = [[samples.picture(i * frames + n, request.seed) for n in range(frames)] for i in range(request.batch)]
+    return video, f"{frames} drawn pictures, a video"
 
 
 def _feature_extractor(processor: Processor) -> Any:

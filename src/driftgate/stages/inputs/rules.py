@@ -22,6 +22,8 @@ RULES: dict[str, Rule] = {
     "grid_thw": patches.grid,
     "image_grid_hw": patches.shape,
     "spatial_shapes": patches.shape,
+    "image_merge_sizes": patches.merge_sizes,
+    "merge_sizes": patches.merge_sizes,
     "image_position_ids": patches.places,
     "pixel_position_ids": patches.places,
     "image_sizes": media.original_sizes,

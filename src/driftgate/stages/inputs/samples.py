@@ -1,4 +1,7 @@
-"""What a processor is given: English sentences, a drawn picture, a played chord. All made by code, all seeded."""
+"""What a processor is given: English sentences, a drawn picture, a played chord. All made by code, all seeded.
+
+Nothing here is taken from anybody: sentences and code are the package's own, under its licence, and so is what the code draws and plays.
+"""
 
 from __future__ import annotations
 

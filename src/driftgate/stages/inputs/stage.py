@@ -10,8 +10,9 @@ from driftgate.core.verdicts import FailureKind
 from driftgate.machine.jobs import Bench, Job, given_inputs
 from driftgate.stages.inputs.contents import ModelInputs, from_user, save_inputs
 from driftgate.stages.inputs.maker import make_inputs
-from driftgate.stages.inputs.ordered import NO_ORDERS
+from driftgate.stages.inputs.ordered import NO_ORDERS, Orders
 from driftgate.stages.inputs.override import Override, load_override
+from driftgate.stages.inputs.timm import orders_of_timm
 from driftgate.stages.loading import Loaded, load_job, pulled_folder
 from driftgate.stages.zoo.table import row_of
 
@@ -45,9 +46,14 @@ def _made(job: Job, loaded: Loaded, override: Override | None) -> ModelInputs:
             )
         return override.apply(loaded.module, None, seed)
     sizes = override.sizes if override else None
-    orders = row_of(job.entry.family).orders if job.entry.scheme == "zoo" else NO_ORDERS
-    base = make_inputs(loaded.module, pulled_folder(job), job.entry.identity(), sizes, seed, orders)
+    base = make_inputs(loaded.module, pulled_folder(job), job.entry.identity(), sizes, seed, _orders(job, loaded))
     return override.apply(loaded.module, base, seed) if override else base
+
+
+def _orders(job: Job, loaded: Loaded) -> Orders:
+    if job.entry.library == "timm":
+        return orders_of_timm(loaded.module)
+    return row_of(job.entry.family).orders if job.entry.scheme == "zoo" else NO_ORDERS
 
 
 def _payload(made: ModelInputs, loaded: Loaded, override: Path | None) -> InputsPayload:

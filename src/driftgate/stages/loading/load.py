@@ -20,6 +20,7 @@ from driftgate.stages.inputs.settle import settle
 from driftgate.stages.loading.factory import from_factory
 from driftgate.stages.loading.timm import from_timm
 from driftgate.stages.loading.transformers import from_folder
+from driftgate.stages.torchvision import make_importable
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def load(entry: LockEntry, folder: Path | None, *, seed: int = 0) -> Loaded:
     loaded = _load(entry, folder)
     with blaming(FailureKind.LOAD, "the model cannot be put into inference mode"):
         settle(loaded.module)
-    return loaded
+    return replace(loaded, notes=(*loaded.notes, *make_importable()))
 
 
 def _load(entry: LockEntry, folder: Path | None) -> Loaded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +12,22 @@ from torch import nn
 from driftgate.core.errors import StageFailure, did_you_mean
 from driftgate.core.records import LockEntry
 from driftgate.core.verdicts import FailureKind
-from driftgate.stages.blame import blaming
+from driftgate.stages.blame import blaming, or_missing
+
+
+def import_timm(wanted_by: str) -> Any:
+    """The package. Raises StageFailure(`unavailable`) where it, or one that it imports, isn't installed."""
+    if importlib.util.find_spec("timm") is None:
+        raise StageFailure(
+            FailureKind.UNAVAILABLE, f"{wanted_by} needs the package timm", hint="pip install 'driftgate[timm]'"
+        )
+    with blaming(or_missing(FailureKind.LOAD), "timm cannot be imported"):
+        return importlib.import_module("timm")
 
 
 def from_timm(entry: LockEntry, folder: Path | None) -> nn.Module:
     """The module, with the weights of `folder/model.safetensors`. Raises StageFailure(`unavailable`) without timm."""
-    if importlib.util.find_spec("timm") is None:
-        raise StageFailure(
-            FailureKind.UNAVAILABLE, f"{entry.ref} needs the package timm", hint="pip install 'driftgate[timm]'"
-        )
-    import timm
-
+    timm = import_timm(entry.ref)
     weights = folder / "model.safetensors" if folder else None
     if weights is None or not weights.is_file():
         raise StageFailure(
@@ -29,8 +35,15 @@ def from_timm(entry: LockEntry, folder: Path | None) -> nn.Module:
         )
     name = _architecture(entry, timm)
     with blaming(FailureKind.LOAD, f"timm cannot build {name}"):
-        module: nn.Module = timm.create_model(name, pretrained=False, checkpoint_path=str(weights)).float()
+        arguments = _arguments(weights.with_name("config.json"))
+        module: nn.Module = timm.create_model(name, pretrained=False, checkpoint_path=str(weights), **arguments).float()
     return module
+
+
+def _arguments(config: Path) -> dict[str, Any]:
+    """With which the architecture was built: `model_args`, as timm itself writes and reads them."""
+    said = json.loads(config.read_text("utf-8")) if config.is_file() else {}
+    return dict(said.get("model_args") or {})
 
 
 def _architecture(entry: LockEntry, timm: Any) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import torch
 import transformers
-from transformers import PreTrainedModel
+from transformers import PretrainedConfig, PreTrainedModel
 
-from driftgate.core.errors import StageFailure
 from driftgate.core.verdicts import FailureKind
 from driftgate.sources import zoo
 from driftgate.stages.blame import blaming, or_missing
@@ -21,28 +20,18 @@ def build(model_type: str, architecture: str | None = None, seed: int = 0) -> Pr
     needs a package that isn't installed, StageFailure(`load`) for whatever else its constructor raises.
     """
     reference = zoo.parse(f"{model_type}/{architecture}" if architecture else model_type)
-    assert reference.architecture is not None
     with blaming(or_missing(FailureKind.LOAD), f"{reference.architecture} cannot be built tiny"):
-        model_class = getattr(transformers, reference.architecture)
         config = shrink(reference.model_type)
-        config.architectures = [reference.architecture]
+    return build_from(config, reference.architecture, seed)
+
+
+def build_from(config: PretrainedConfig, architecture: str, seed: int = 0) -> PreTrainedModel:
+    """The same from a configuration of any size. Raises StageFailure as `build` does."""
+    with blaming(or_missing(FailureKind.LOAD), f"{architecture} cannot be built"):
+        model_class = getattr(transformers, architecture)
+        config.architectures = [architecture]
         config.dtype = torch.float32
         model: PreTrainedModel = construct(lambda: model_class._from_config(config, dtype=torch.float32), seed)
     initialise(model, seed)
     model.train(False)
     return model
-
-
-def build_timm(name: str, seed: int = 0) -> torch.nn.Module:
-    """A timm architecture with random weights. Raises StageFailure(`unavailable`) without the extra."""
-    try:
-        import timm
-    except ImportError as error:
-        raise StageFailure(
-            FailureKind.UNAVAILABLE, "zoo:timm needs timm", hint="pip install 'driftgate[timm]'"
-        ) from error
-    if not timm.is_model(name):
-        raise StageFailure(FailureKind.CONFIG, f"timm has no architecture {name[:80]!r}")
-    model: torch.nn.Module = construct(lambda: timm.create_model(name, pretrained=False), seed)
-    initialise(model, seed)
-    return model.eval()

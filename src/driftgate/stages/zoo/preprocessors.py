@@ -111,10 +111,17 @@ def _feature_extractor(config: PretrainedConfig) -> Any:
     fields = {
         "feature_size": mel,
         "num_mel_bins": mel,
-        "chunk_length": 1,
+        "chunk_length": _seconds(config),
         "max_length": getattr(config, "max_length", None),
     }
     return maker(**{name: value for name, value in fields.items() if name in takes and value is not None})
+
+
+def _seconds(config: PretrainedConfig) -> int:
+    """The sound that fills an encoder's positions: 50 a second, those of 10 ms hops after one stride of two."""
+    return (
+        max((int(getattr(node, "max_source_positions", None) or 0) for node in configs(config)), default=0) // 50 or 1
+    )
 
 
 def _processor(config: PretrainedConfig, parts: dict[str, Any], notes: list[str]) -> Any:

@@ -14,16 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from safetensors.torch import save_file
-from torch import nn
 from transformers import PreTrainedModel
 
 from driftgate.core.errors import UsageError, did_you_mean
 from driftgate.core.records import LockEntry
 from driftgate.sources.zoo import QUICKSTART, ZooModel
-from driftgate.stages.zoo.build import build, build_timm
+from driftgate.stages.zoo.build import build
 from driftgate.stages.zoo.preprocessors import save_preprocessors
 from driftgate.stages.zoo.table import row_of
+from driftgate.stages.zoo.timm import save_timm
 
 HUB_FILE = ".hub.json"
 
@@ -35,8 +34,8 @@ def save(model: PreTrainedModel, folder: Path, row: ZooModel, popularity: int = 
     inputs there are no preprocessors, for nobody would ask them.
     """
     model.save_pretrained(folder)
-    ordered = row_of(row.model_type).orders.tensors
-    notes = [] if ordered else save_preprocessors(model.config, row.modality, folder)
+    asked = row_of(row.model_type).orders.uses_processor
+    notes = [] if not asked else save_preprocessors(model.config, row.modality, folder)
     (folder / "README.md").write_text(_card(row, model, notes), encoding="utf-8")
     (folder / HUB_FILE).write_text(json.dumps(_numbers(popularity)), encoding="utf-8")
     return notes
@@ -51,17 +50,12 @@ def build_reference(entry: LockEntry, folder: Path, seed: int = 0) -> None:
         return
     with _appearing(folder) as temporary:
         if entry.library == "timm":
-            _save_timm(build_timm(entry.family, seed), entry.family, temporary)
+            save_timm(entry.architecture, temporary, seed)
         else:
             row = ZooModel(
                 entry.family, entry.family, entry.architecture, entry.task, entry.modality, "built on demand"
             )
             save(build(entry.family, entry.architecture, seed), temporary, row)
-
-
-def _save_timm(model: nn.Module, name: str, folder: Path) -> None:
-    save_file({key: tensor.contiguous() for key, tensor in model.state_dict().items()}, folder / "model.safetensors")
-    (folder / "config.json").write_text(json.dumps({"architecture": name}), encoding="utf-8")
 
 
 def _numbers(popularity: int) -> dict[str, int]:

@@ -18,7 +18,18 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import PretrainedConfig
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-from driftgate.stages.zoo.sizes import HEAD, coupled, is_hierarchical, small_integer, small_integers
+from driftgate.stages.zoo.sizes import (
+    HEAD,
+    UNSAID,
+    coupled,
+    fewest_names,
+    is_blocks,
+    is_hierarchical,
+    small_blocks,
+    small_float,
+    small_integer,
+    small_integers,
+)
 from driftgate.stages.zoo.table import row_of
 
 Fields = dict[str, Any]
@@ -46,7 +57,7 @@ def _shrink(
     }
     own = {name: value for name, value in whole.items() if name not in children}
     kept = {name: value for name, value in own.items() if row.keeps(name)}
-    small = _shrink_fields(own) | _computed(config_class, given) | _taps(whole, given) | kept
+    small = _shrink_fields(own) | _computed(config_class, given, own) | _taps(whole, given) | kept
     changed = {name: value for name, value in small.items() if value != own.get(name) or name in given}
     config = config_class(**{**children, **changed, **table})
     keep_ids_in_range(config)
@@ -99,12 +110,20 @@ def _last_ids(fields: Fields, small: Fields) -> Fields:
 
 
 def _shrink_value(name: str, value: Any, hierarchical: bool) -> Any:
+    if value is None:
+        return UNSAID.get(name)
     if isinstance(value, bool) or _KEPT_WHOLE.fullmatch(name):
         return value
     if isinstance(value, int):
         return small_integer(name, value, hierarchical)
+    if isinstance(value, float):
+        return small_float(name, value)
     if isinstance(value, list | tuple) and value and all(type(item) is int for item in value):
         return type(value)(small_integers(name, list(value)))
+    if is_blocks(name, value):
+        return small_blocks(value)
+    if isinstance(value, list | tuple) and value and all(type(item) is str for item in value):
+        return type(value)(fewest_names(name, list(value)))
     if isinstance(value, dict) and name.startswith("rope"):
         return _shrink_rope(value)
     return value
@@ -121,9 +140,9 @@ def _shrink_rope(rope: Fields) -> Fields:
     return small
 
 
-def _computed(config_class: type[PretrainedConfig], given: Mapping[str, Any]) -> Fields:
-    """What the class computes from its fields: kinds of layers, rotary sections, grids of crops. Nothing where its defaults are no
-    valid configuration."""
+def _computed(config_class: type[PretrainedConfig], given: Mapping[str, Any], declared: Fields) -> Fields:
+    """What the class computes from its fields: widths of stages, kinds of layers, rotary sections, grids of crops. Nothing where its
+    defaults are no valid configuration."""
     try:
         whole = config_class(**given)
     except (ValueError, TypeError, StrictDataclassError):
@@ -132,12 +151,22 @@ def _computed(config_class: type[PretrainedConfig], given: Mapping[str, Any]) ->
     whole.allow_global_per_layer_attribute_access = True
     rope = getattr(whole, "rope_parameters", None)
     rotary = {"rope_parameters": _shrink_rope(rope)} if isinstance(rope, dict) and "mrope_section" in str(rope) else {}
+    filled = {name: getattr(whole, name, None) for name, value in declared.items() if value is None}
+    stages = {
+        name: _shrink_value(name, value, hierarchical=True) for name, value in filled.items() if _is_stages(value)
+    }
     has_grids = bool(getattr(whole, "image_grid_pinpoints", None))
-    return _layer_kinds(whole) | rotary | ({"image_grid_pinpoints": SMALL_GRIDS} if has_grids else {})
+    return stages | _layer_kinds(whole) | rotary | ({"image_grid_pinpoints": SMALL_GRIDS} if has_grids else {})
+
+
+def _is_stages(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple) and len(value) > 1 and {type(item) for item in value} <= {int, str, list, tuple}
+    )
 
 
 def _layer_kinds(whole: PretrainedConfig) -> Fields:
-    """Per-layer lists (`layer_types`, …) cut to one layer of each kind, at least two layers."""
+    """Per-layer lists (`layer_types`, …) cut to the layers that show every kind, at least two layers."""
     layers = getattr(whole, "num_hidden_layers", None)
     names = sorted(field.name for field in dataclasses.fields(whole))
     lists = {
@@ -145,16 +174,39 @@ def _layer_kinds(whole: PretrainedConfig) -> Fields:
         for name in names
         if isinstance(value := getattr(whole, name, None), list | tuple) and len(value) == layers and layers
     }
+    numbers = {
+        name for name, value in lists.items() if value == list(range(layers or 0))
+    }  # all layers, by their number
     overrides = _layer_overrides(whole)
     if is_hierarchical(lists) or not (lists or overrides):  # one entry for each stage, and stages are all kept
         return {}
-    kinds = [str((overrides.get(i), *(v[i] for v in lists.values()))) for i in range(layers or 0)]
-    chosen = sorted({kind: kinds.index(kind) for kind in kinds}.values())
-    if len(chosen) == 1:
-        chosen = chosen * 2
+    said = [value for name, value in lists.items() if name not in numbers]
+    kinds = [(str(overrides.get(i)), *(str(value[i]) for value in said)) for i in range(layers or 0)]
+    if getattr(
+        whole, "num_kv_shared_layers", 0
+    ):  # who lends keys and values, and who takes them, must both be of every kind
+        kinds = [(str(kind),) for kind in kinds]
+    chosen = _fewest(kinds)
     kept = {new: overrides[old] for new, old in enumerate(chosen) if old in overrides}
-    small: Fields = {"num_hidden_layers": len(chosen)} | {name: [v[i] for i in chosen] for name, v in lists.items()}
+    small: Fields = {"num_hidden_layers": len(chosen)}
+    small |= {name: _cut(name, [value[i] for i in chosen]) for name, value in lists.items() if name not in numbers}
+    small |= {name: list(range(len(chosen))) for name in numbers}
     return small | ({"per_layer_config": kept} if overrides else {})
+
+
+def _cut(name: str, values: list[Any]) -> list[Any]:
+    return small_integers(name, values) if all(type(value) is int for value in values) else values
+
+
+def _fewest(kinds: list[tuple[str, ...]]) -> list[int]:
+    """The layers that together show every kind of each list (of attention, of feed-forward part, …), the first layer among them."""
+    chosen = [0]
+    while True:
+        shown = {(place, kind) for layer in chosen for place, kind in enumerate(kinds[layer])}
+        new = [len(set(enumerate(kind)) - shown) for kind in kinds]
+        if not any(new):
+            return sorted(chosen) if len(chosen) > 1 else [0, 0]
+        chosen.append(new.index(max(new)))
 
 
 def _layer_overrides(whole: PretrainedConfig) -> dict[int, Fields]:

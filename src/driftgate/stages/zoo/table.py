@@ -5,6 +5,7 @@
   keep: [hidden_channels, ".*_dims"]   fields that stay as large as they are (patterns of whole names)
   inputs: {…}                          tensors, as `stages/inputs/ordered.py` reads them
   without: [pixel_mask]                inputs that no rule may make
+  processor: false                     the type's own processor can't be made to fit the tiny model: rules make the inputs
   reason: …
 """
 
@@ -48,15 +49,18 @@ def _table() -> dict[str, Row]:
     merged: dict[str, dict[str, Any]] = {}
     for row in yaml.safe_load(text):
         for model_type in row["model_types"]:
-            known = merged.setdefault(model_type, {"fields": {}, "keep": [], "inputs": {}, "without": []})
+            known = merged.setdefault(
+                model_type, {"fields": {}, "keep": [], "inputs": {}, "without": [], "processor": True}
+            )
             known["fields"] |= row.get("fields", {})
             known["inputs"] |= row.get("inputs", {})
             known["keep"] += row.get("keep", [])
             known["without"] += row.get("without", [])
+            known["processor"] &= row.get("processor", True)
     return {model_type: _row(known) for model_type, known in merged.items()}
 
 
 def _row(known: dict[str, Any]) -> Row:
     tensors = {name: Order.of(order) for name, order in known["inputs"].items()}
     keep = re.compile("|".join(known["keep"])) if known["keep"] else None
-    return Row(known["fields"], keep, Orders(tensors, frozenset(known["without"])))
+    return Row(known["fields"], keep, Orders(tensors, frozenset(known["without"]), processor=known["processor"]))

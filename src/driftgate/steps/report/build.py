@@ -11,6 +11,8 @@ from driftgate.core.export_clusters import ExportClusters
 from driftgate.core.ledger import Ledger
 from driftgate.core.records import ExplainPayload, Finding
 from driftgate.machine.store import RunStore
+from driftgate.steps.report.coverage import columns_of, row_in
+from driftgate.steps.report.coverage_page import coverage_pages
 from driftgate.steps.report.fleet_pages import break_pages, export_pages
 from driftgate.steps.report.frame import Frame, ModelCells, each_model
 from driftgate.steps.report.latency import latency_svg
@@ -39,16 +41,19 @@ def build_report(store: RunStore, *, against: RunStore | None = None) -> Path:
     frame = Frame.of(store)
     site = report_of(store, fleet=frame.fleet)
     collector, ledger, exports = Collector(frame), Ledger(), ExportClusters()
+    board = []
     site.style()
     for model in each_model(store, frame):
         _model(site, store, frame, model, collector)
         _count(model, ledger, exports)
+        board.append(row_in(frame, model))
     view = collector.overview()
     says = headline(view)
     site.file("icon.svg", icon(says))
     _findings(site, view)
     break_pages(site, ledger, store, against)
     export_pages(site, exports)
+    coverage_pages(site, board, columns_of(frame), view)
     _provenance(site, store, frame)
     index = _matrix(site, store, view, says, ledger, exports)
     site.sweep()

@@ -92,11 +92,14 @@ class Frame:
         return stage, cell.stage, target, cell.target or "", cell.variant or ""
 
     @cached_property
+    def targets(self) -> tuple[str, ...]:
+        """What infers, the reference first."""
+        cells = (cell for cells in self.planned.values() for cell in cells if cell.stage == "infer")
+        return tuple(dict.fromkeys(cell.target for cell in cells if cell.target is not None))
+
+    @cached_property
     def _targets(self) -> dict[str | None, int]:
-        targets = dict.fromkeys(
-            cell.target for cells in self.planned.values() for cell in cells if cell.stage == "infer"
-        )
-        return {target: place for place, target in enumerate(targets)}
+        return {target: place for place, target in enumerate(self.targets)}
 
     @property
     def verdict(self) -> str | None:

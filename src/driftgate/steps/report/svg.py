@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 WIDTH, HEIGHT = 1000, 24
+GAP = 3
 GREY, BLUE, ORANGE = "#828a96", "#3f7fd6", "#d9730d"
 
 
@@ -44,3 +45,13 @@ def shares(part: int, whole: int, end: int) -> str:
     scale = WIDTH / max(end, 1)
     whole_bar = box(0, whole * scale, 9, 6, ORANGE)
     return whole_bar + (box(0, part * scale, 4, 16, BLUE) if part else "")
+
+
+def stacked(parts: Sequence[tuple[float, str, int]]) -> str:
+    """Shares of a whole side by side, each with its colour and its height; they stand on one line, with a gap between them."""
+    shapes, left = [], 0.0
+    for share, colour, height in parts:
+        width = max(share * WIDTH - GAP, GAP)
+        shapes.append(box(left, width, HEIGHT - 2 - height, height, colour))
+        left += share * WIDTH
+    return "".join(shapes)
