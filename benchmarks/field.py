@@ -48,7 +48,10 @@ def whole(asked: argparse.Namespace) -> int:
         if part not in PARTS:
             raise UsageError(f"the field has no part {part[:80]!r}", mend=did_you_mean(part, PARTS))
     to = asked.to or DOCS
-    call = Call(asked.output, asked.shard, tuple(asked.model), told_in(to / TWIN))
+    call = Call(asked.output.resolve(), asked.shard, tuple(asked.model), told_in(to / TWIN))
+    idle = [part for part in asked.parts if part not in parts_of(call)]
+    if idle:
+        raise UsageError(f"{idle[0]} has no part in {'the named models' if call.models else 'a share'}")
     codes: dict[str, int] = {}
     for part in asked.parts or parts_of(call):
         codes[part] = conduct(part, call)

@@ -12,6 +12,7 @@ from itertools import pairwise
 
 from driftgate.core.coverage import Columns, Row, Share, funnel
 from driftgate.core.text import human_bytes, human_seconds, plural
+from driftgate.core.verdicts import FailureKind
 from driftgate.machine.store import RunStore
 
 GB = 1_000_000_000
@@ -89,7 +90,11 @@ def _share(share: Share) -> Number:
 
 
 def _remarks(rows: Sequence[Row], columns: Columns) -> Iterator[Number]:
-    """Which exporter it was, and how many failures somebody has a reason for."""
+    """How they compile, which exporter it was, and how many failures somebody has a reason for."""
+    breaks = [row.breaks for row in rows if row.breaks is not None and row.passed("explain")]
+    refused = sum(row.kind("explain") is FailureKind.COMPILE for row in rows)
+    told = f"{breaks.count(0):,} in one graph, {sum(map(bool, breaks)):,} with {sum(breaks):,} breaks, {refused:,} refused by dynamo"
+    yield Number("how they compile", told)
     exporters = Counter(row.exporter for row in rows if row.exporter and row.passed("export"))
     if exporters:
         yield Number("the exporter", ", ".join(f"{name} {count:,}" for name, count in exporters.most_common()))
@@ -123,7 +128,7 @@ def _memory(rows: Sequence[Row], asked: Asked) -> Iterator[Number]:
     )
     yield _share(share)
     worst = max(peaks, key=lambda name: peaks[name])
-    yield Number("the largest worker", f"{human_bytes(peaks[worst])} ({worst})")  # fmt: skip
+    yield Number("the largest worker", f"{human_bytes(peaks[worst])} ({worst})")
 
 
 def _time(rows: Sequence[Row], stores: Sequence[RunStore], asked: Asked) -> Iterator[Number]:
@@ -147,9 +152,8 @@ def worked(store: RunStore) -> tuple[timedelta, int]:
     manifest = store.manifest()
     pause = timedelta(seconds=LIMITS_OF_A_PAUSE * float(manifest.config["limits"]["time"]))
     last = manifest.ended_at + pause if manifest.ended_at is not None else datetime.now(UTC)
-    moments = sorted(
-        moment for moment in _moments(store) if moment <= last
-    )  # it may have been judged or told of again since
+    # it may have been judged or told of again since
+    moments = sorted(moment for moment in _moments(store) if moment <= last)
     gaps = [later - earlier for earlier, later in pairwise(moments)]
     return sum((gap for gap in gaps if gap <= pause), timedelta()), sum(gap > pause for gap in gaps)
 

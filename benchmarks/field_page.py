@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,7 +45,8 @@ class Part:
 
     @property
     def picture(self) -> str:
-        return f"pictures/coverage-{self.title}.svg"
+        """A fleet's name comes from a run, which may be anybody's: it leads nowhere."""
+        return f"pictures/coverage-{re.sub(r'[^A-Za-z0-9_-]', '-', self.title)}.svg"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,9 @@ from driftgate.machine.store import RunStore
 
 CODE, SECTION, CACHE = "code.txt", "section.md", "cache"
 FULL_SIZE = "full_size"
+UNLIKE = ", unlike"
 TIMM = "zoo:timm/"
-STOPPED = (130, 143, -signal.SIGINT, -signal.SIGTERM)
+STOPPED = (130, 143)
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ class Call:
 
 def conduct(part: str, call: Call) -> int:
     """Bring a part to its end: the exit code of its command, 0 where there is nothing to do."""
-    return _fleet(FLEETS[part], call) if part in FLEETS else _full_size(call)
+    return _fleet(FLEETS[part], call) if part in FLEETS else full_size(call)
 
 
 def finished(part: str, call: Call) -> RunStore | None:
@@ -101,7 +102,7 @@ def same_code(folder: Path) -> bool:
 
 
 def stamp_of(section: Path) -> str:
-    """When a section was made: its first line."""
+    """When a section was made, and whether it found models unlike: its first line."""
     return section.read_text("utf-8").partition("\n")[0].strip("<!-> ")
 
 
@@ -124,9 +125,8 @@ def _fleet(fleet: Fleet, call: Call) -> int:
             print(f"{fleet.name}: {last.run_id} is of another plan or of other code: a new run begins", flush=True)
         command = _begin(fleet, call)
     command += ["--output", str(folder), "--no-cache", "--no-confirm"]
-    environment["DRIFTGATE_CACHE"] = str(
-        folder / CACHE
-    )  # models that were built some other day would make it look faster
+    # models that were built some other day would make it look faster
+    environment["DRIFTGATE_CACHE"] = str(folder / CACHE)
     print(f"{fleet.name}: driftgate {' '.join(command[len(DRIFTGATE) :])}", flush=True)
     ended = _watched(command, environment)
     if ended in (0, 1):
@@ -143,28 +143,33 @@ def _begin(fleet: Fleet, call: Call) -> list[str]:
     return [*DRIFTGATE, "run", str(ROOT / fleet.config), *models, *shard]
 
 
-def _full_size(call: Call) -> int:
+def full_size(call: Call, command: Sequence[str] = (sys.executable, "-m", "benchmarks.full_size")) -> int:
     """The full-size models beside the tiny ones: their section, kept in a file. 1 if one is unlike its tiny model."""
     folder = call.folder(FULL_SIZE)
     section = folder / SECTION
     if section.is_file() and same_code(folder) and stamp_of(section) not in call.told:
         print(f"{FULL_SIZE}: {section} is there", flush=True)
-        return 0
+        return int(stamp_of(section).endswith(UNLIKE))
     print(f"{FULL_SIZE}: python -m benchmarks.full_size", flush=True)
+    section.unlink(missing_ok=True)  # cut off now, it would be taken for one of this code
     write_atomic(folder / CODE, code_version())
     said = folder / f"{SECTION}.part"
     with said.open("w", encoding="utf-8") as stream:
-        code = _watched([sys.executable, "-m", "benchmarks.full_size"], os.environ, stream)
+        code = _watched(command, os.environ, stream)
     if code in (0, 1):
-        write_atomic(section, f"<!-- {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} -->\n{said.read_text('utf-8')}")
+        stamp = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}{UNLIKE if code else ''}"
+        write_atomic(section, f"<!-- {stamp} -->\n{said.read_text('utf-8')}")
     return code
 
 
 def _watched(command: Sequence[str], environment: Mapping[str, str], stream: IO[str] | None = None) -> int:
     """The exit code of a command that is seen at work. Whoever stops us stops it, and it ends in its own way."""
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=stream) as child:
-        signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+        before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
         try:
-            return child.wait()
+            child.wait()
         except KeyboardInterrupt:  # the terminal sent it to the command, too
-            return child.wait()
+            child.wait()
+        finally:
+            signal.signal(signal.SIGTERM, before)
+    return child.returncode if child.returncode >= 0 else 128 - child.returncode  # as a shell says it

@@ -45,16 +45,11 @@ def record(name, cell, failure=None, payload=None):
     )
 
 
-def model(name, expected=None, **failures):
-    """A model whose named cells failed so (`ort_runs` for infer.ort-cpu …); what comes after hangs on them."""
-    names = {
-        "eager": "infer.torch-eager-cpu",
-        "ort_runs": "infer.ort-cpu",
-        "drift": "drift.ort-cpu",
-        "infer": "infer.torch-eager-cpu",
-    }
+def model(name, **failures):
+    """A model whose named cells failed so (`ort_runs` for infer.ort-cpu …)."""
+    names = {"eager": "infer.torch-eager-cpu", "ort_runs": "infer.ort-cpu", "drift": "drift.ort-cpu"}
     failed = {names.get(cell, cell): failure for cell, failure in failures.items()}
-    return row_of(record(name, "pull").model, [record(name, cell, failed.get(cell)) for cell in CELLS], expected or {})
+    return row_of(record(name, "pull").model, [record(name, cell, failed.get(cell)) for cell in CELLS], {})
 
 
 def failure(kind, message="it broke"):
@@ -75,11 +70,19 @@ UPSTREAM = failure(FailureKind.UPSTREAM, "needs another cell")
         ({"explain": failure(FailureKind.TIME_LIMIT)}, Reach.UNEXPLAINED),
         ({"pull": failure(FailureKind.LOAD), "eager": UPSTREAM}, Reach.UNFIT),
         ({"pull": failure(FailureKind.NETWORK), "eager": UPSTREAM}, Reach.UNKNOWN),
+        ({"ort_runs": failure(FailureKind.NOT_RUN), "drift": UPSTREAM}, Reach.UNKNOWN),
+        ({"export": failure(FailureKind.COMPILE), "ort_runs": failure(FailureKind.DISK)}, Reach.UNEXPORTED),
         ({"ort_runs": failure(FailureKind.UNAVAILABLE), "drift": UPSTREAM}, Reach.THROUGH),
     ],
 )
 def test_a_model_is_counted_where_it_stopped_first(failures, stop):
     assert reach(model("bert", **failures), COLUMNS) is stop
+
+
+def test_what_the_machinery_did_to_another_size_of_the_input_says_nothing_of_the_first():
+    larger = record("bert", "infer.ort-cpu", failure(FailureKind.DISK)).model_copy(update={"variant": "b4"})
+    row = row_of(larger.model, [*(record("bert", cell) for cell in CELLS), larger], {})
+    assert reach(row, COLUMNS) is Reach.THROUGH
 
 
 def test_a_cell_that_left_no_record_is_neither_passed_nor_failed():
@@ -110,6 +113,16 @@ def test_each_share_is_of_what_came_so_far_and_what_differs_from_itself_is_not_c
     ]
     shares = [(share.part, share.whole) for share in funnel(rows, COLUMNS)]
     assert shares == [(3, 4), (3, 3), (2, 3), (2, 2), (1, 1)]
+
+
+def test_a_refusal_of_the_compiler_is_a_verdict_of_explain_and_a_time_limit_is_none():
+    rows = [
+        model("a"),
+        model("b", explain=failure(FailureKind.COMPILE)),
+        model("c", explain=failure(FailureKind.TIME_LIMIT)),
+    ]
+    judged = funnel(rows, COLUMNS)[1]
+    assert (judged.part, judged.whole) == (2, 3)
 
 
 def test_families_descend_from_what_their_names_begin_with():

@@ -1,5 +1,7 @@
 """Counts beside the trace: each difference has a reason, and what has none is said to have none."""
 
+import pytest
+
 from driftgate.core.breaks import BreakEvent, Cut
 from driftgate.core.compilations import Compilation, guard, read_compilation
 from driftgate.core.reconcile import UNEXPLAINED, reconcile
@@ -87,6 +89,30 @@ def test_a_guard_is_told_without_numbers_of_compilations_and_places_of_a_machine
     assert guard("0/0: tensor 'x' size mismatch at index 0. expected 3, actual 5") == (
         "tensor 'x' size mismatch at index 0. expected 3, actual 5"
     )
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (
+            "0/1: ___check_obj_id(func.__code__, 140423618325328), type=<class 'code'>  # output = func(self, *args)",
+            "___check_obj_id(func.__code__, …), type=<class 'code'>  # output = func(self, *args)",
+        ),
+        (
+            "___check_type_id(self._modules['mlp'], 94069731215264), type=<class 'a.Mlp'>",
+            "___check_type_id(self._modules['mlp'], …), type=<class 'a.Mlp'>",
+        ),
+        (
+            "f is <function f at 0x7f12ab34cd>  # if f is 0x7f12ab34cd:",
+            "f is <function f at …>  # if f is 0x7f12ab34cd:",
+        ),
+        ("___check_metadata_140423618325328_c0(x)", "___check_metadata_…_c0(x)"),
+        ("n == 140423618325328 and sizes == (3, 500)", "n == 140423618325328 and sizes == (3, 500)"),
+        ("", ""),
+    ],
+)
+def test_a_guard_holds_no_address_of_an_object_and_every_number_of_the_models(told: str, kept: str) -> None:
+    assert guard(told) == kept
 
 
 def test_a_function_compiled_too_often_is_neither_given_up_nor_compiled_again() -> None:

@@ -131,6 +131,22 @@ def refusal(where: Any, name: str, other: Any, shortcut: Callable[[], None]) -> 
     return "taken all the same"
 
 
+def left_out() -> dict[str, Any]:
+    """What is said, and found, where one shortcut does not fit and the others are taken."""
+    own, said = _matcher.SimplePatternMatcher.match, io.StringIO()
+
+    def match(self: Any, *others: Any, **options: Any) -> Any:
+        return own(self, *others, **options)
+
+    _matcher.SimplePatternMatcher.match = match  # type: ignore[method-assign]
+    try:
+        with contextlib.redirect_stderr(said):
+            take_shortcuts()
+        return {"said": said.getvalue(), "graphs": graphs()}
+    finally:
+        _matcher.SimplePatternMatcher.match = own  # type: ignore[method-assign]
+
+
 class AnotherRegistry:
     """A registry that keeps its functions elsewhere."""
 
@@ -146,6 +162,7 @@ def main() -> None:
         "headers": refusal(converting, "get_funcname", None, name_only_what_is_logged),
     }
     own = {"graphs": graphs(), "counts": counts(), "header": logged_header(), "slices": slices()}
+    without = left_out()
     take_shortcuts()
     name_only_what_is_logged()
     names = [converting.get_funcname(__file__, 1), utils._materialize_cpp_cia_ops, _matcher.SimplePatternMatcher.match]
@@ -153,7 +170,7 @@ def main() -> None:
     name_only_what_is_logged()
     again = [converting.get_funcname(__file__, 1), utils._materialize_cpp_cia_ops, _matcher.SimplePatternMatcher.match]
     short = {"graphs": graphs(), "counts": counts(), "header": logged_header(), "slices": slices()}
-    print(json.dumps({"own": own, "short": short, "refusals": refusals, "once": names == again}))
+    print(json.dumps({"own": own, "short": short, "refusals": refusals, "without": without, "once": names == again}))
 
 
 if __name__ == "__main__":

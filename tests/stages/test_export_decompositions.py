@@ -78,6 +78,20 @@ def test_what_torchscript_translates_itself_is_left_alone() -> None:
     assert not used
 
 
+def test_a_call_that_nothing_stands_for_is_torchs_own() -> None:
+    batches, square, ends = torch.randn(3, 2, 8), torch.eye(8), torch.tensor([4, 8], dtype=torch.int32)
+    calls = (
+        lambda: torch.cumsum(input=FLAGS, dim=0),
+        lambda: functional.grouped_mm(batches, EXPERTS),
+        lambda: functional.grouped_mm(square, square, offs=ends),
+    )
+    for call in calls:
+        expected = call()
+        with decomposed() as used:
+            torch.testing.assert_close(call(), expected)
+        assert not used
+
+
 def test_torch_is_afterwards_as_it_was() -> None:
     before = (functional.scaled_dot_product_attention, torch.histc, Tensor.scatter, Tensor.__ior__)
     with decomposed():

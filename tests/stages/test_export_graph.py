@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 import onnx_ir as ir
+import onnxruntime
 import pytest
 
 from driftgate.stages.exporting import graph
@@ -153,6 +155,20 @@ def test_a_constant_that_the_graph_does_not_hold_becomes_a_weight_of_it(tmp_path
     assert "left out of the graph: 1" in told
     graph.save(model, tmp_path / "model.onnx")
     assert graph.check(tmp_path / "model.onnx") == "passed"
+
+
+def test_constants_of_one_name_stay_apart_unless_they_are_equal(tmp_path: Path) -> None:
+    text = "g (float[2] x) => (float[2] a, float[2] b, float[2] c) <float p = {0.5}, float q = {0.7}, float r = {0.5}>"
+    model = model_of(text + " { a = Clip(x, p) b = Clip(x, q) c = Clip(x, r) }")
+    for name in ("p", "q", "r"):
+        model.graph.initializers.pop(name).name = "x_min"
+    graph.adopt_constants(model)
+    graph.save(model, tmp_path / "model.onnx")
+    assert graph.check(tmp_path / "model.onnx") == "passed"
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    found = session.run(None, {"x": np.zeros(2, dtype=np.float32)})
+    assert [round(float(value[0]), 3) for value in found] == [0.5, 0.7, 0.5]
+    assert len(model.graph.initializers) == 2
 
 
 def test_a_graph_that_holds_its_constants_stays_as_it_is() -> None:

@@ -46,6 +46,13 @@ def test_a_shortcut_is_taken_once(facts: Facts) -> None:
     assert facts["once"]
 
 
+def test_a_release_that_a_shortcut_does_not_fit_is_judged_without_it(facts: Facts) -> None:
+    (line,) = facts["without"]["said"].splitlines()
+    assert "goes on without a shortcut" in line
+    assert "matching must be adapted" in line
+    assert facts["without"]["graphs"] == facts["own"]["graphs"]
+
+
 @pytest.mark.parametrize("name", ["registry", "operators", "matching", "headers"])
 def test_a_shortcut_refuses_a_torch_that_looks_different(facts: Facts, name: str) -> None:
     assert "has changed" in facts["refusals"][name]

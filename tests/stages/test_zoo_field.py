@@ -107,6 +107,21 @@ def test_what_the_table_orders_is_made_in_both_sizes_and_says_so(tmp_path):
     assert int(inputs.second["freq"].max()) < 3
 
 
+def test_a_mask_that_the_processor_makes_for_several_sounds_alone_is_left_out_of_both_sizes(tmp_path):
+    build_reference(entry("phi4_multimodal"), tmp_path / "model")
+    _, inputs = fed("phi4_multimodal", tmp_path / "model")
+    assert set(inputs.first) == set(inputs.second)
+    assert inputs.left_out["audio_attention_mask"] == "the processor makes it for one of the two sizes alone"
+    assert "audio_attention_mask" not in inputs.how
+
+
+def test_codes_of_several_levels_have_one_mask_over_their_places(tmp_path):
+    build_reference(entry("kyutai_speech_to_text"), tmp_path / "model")
+    _, inputs = fed("kyutai_speech_to_text", tmp_path / "model")
+    assert inputs.first["input_ids"].shape[:2] == inputs.first["attention_mask"].shape
+    assert int(inputs.first["attention_mask"].min()) == 1
+
+
 def test_no_model_type_has_two_rows_that_say_the_same_field():
     rows = yaml.safe_load((resources.files("driftgate.sources") / "zoo_overrides.yaml").read_text())
     seen = set()

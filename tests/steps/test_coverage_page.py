@@ -1,12 +1,14 @@
 """The report's page of coverage: how far models came, in words, as a picture, and by cause."""
 
 import re
+import shutil
 from html import unescape
 
 import pytest
 from pages import broken_links, read, report_pages
 
 from driftgate.core.coverage import Reach, reach
+from driftgate.core.errors import UsageError
 from driftgate.core.records import Cell, Failure
 from driftgate.core.verdicts import FailureKind
 from driftgate.machine.store import RunStore
@@ -128,6 +130,29 @@ def test_a_line_stays_short_whatever_a_model_says(tmp_path):
         sizes.append(len(source(store)))
     assert (sizes[1] - sizes[0]) / 6 < 1000
     assert sizes[0] < 25_000
+
+
+def with_cells(store, cells):
+    """The same run with another plan."""
+    store.write_plan(store.plan().model_copy(update={"cells": tuple(cells)}))
+    return RunStore(store.root)
+
+
+def test_a_share_without_a_model_changes_nothing_about_the_others(tmp_path):
+    runs = [synthetic_run(tmp_path / name, models=1, stories=(Story.CLEAN,)) for name in "ab"]
+    empty, share = sorted(runs, key=lambda store: store.run_id)
+    shutil.rmtree(empty.root / "models")
+    rows, columns = coverage_of([with_cells(empty, ()), share])
+    assert [reach(row, columns) for row in rows] == [Reach.THROUGH]
+
+
+def test_runs_of_different_references_are_not_told_of_together(tmp_path):
+    one, other = (synthetic_run(tmp_path / name, models=1) for name in "ab")
+    cells = [cell for cell in other.plan().cells if cell.target != "torch-eager-cpu"]
+    for path in other.root.glob("models/*/infer.torch-eager-cpu.json"):
+        path.unlink()
+    with pytest.raises(UsageError, match="different references"):
+        coverage_of([one, with_cells(other, cells)])
 
 
 def test_of_several_runs_the_later_one_counts(tmp_path):

@@ -177,6 +177,44 @@ def test_a_part_that_is_done_is_not_done_again_until_the_page_tells_of_it(tmp_pa
     assert "is done" in capfd.readouterr().out
 
 
+def python(line):
+    return [sys.executable, "-c", line]
+
+
+def test_a_section_that_was_cut_off_leaves_none_of_other_code(tmp_path):
+    section = tmp_path / "full_size" / field_runs.SECTION
+    section.parent.mkdir()
+    section.write_text("<!-- 2026-11-22T16:00:00Z -->\nmade by other code\n")
+    (section.parent / field_runs.CODE).write_text("other")
+    assert field_runs.full_size(Call(tmp_path), python("import os; os.kill(os.getpid(), 15)")) == 143
+    assert not section.exists()
+
+
+def test_a_section_of_unlike_models_stays_one_when_it_is_there(tmp_path):
+    assert field_runs.full_size(Call(tmp_path), python("print('one is unlike'); raise SystemExit(1)")) == 1
+    assert field_runs.full_size(Call(tmp_path), python("raise AssertionError('it is there')")) == 1
+    section = tmp_path / "full_size" / field_runs.SECTION
+    assert section.read_text().endswith("one is unlike\n")
+    told = Call(tmp_path, told=frozenset({field_runs.stamp_of(section)}))
+    assert field_runs.full_size(told, python("print('alike')")) == 0
+    assert field_runs.full_size(Call(tmp_path), python("raise AssertionError('it is there')")) == 0
+
+
+def test_a_part_without_any_of_the_named_models_is_a_wrong_call(tmp_path, capfd):
+    asked = ["--model", "zoo:bert", "--output", str(tmp_path)]
+    assert field.main(["timm", *asked]) == 2
+    assert "timm has no part in the named models" in capfd.readouterr().err
+    assert field.main(["full_size", "--shard", "1/16", "--output", str(tmp_path)]) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_fleets_name_leads_to_no_other_folder(tmp_path):
+    store = a_run(tmp_path, models=1)
+    store.write_plan(store.plan().model_copy(update={"fleet": "a/../../../b"}))
+    (picture,) = (name for name in scoreboard([store]).files("p.md", "p.json", [], complete=False) if "picture" in name)
+    assert picture == "pictures/coverage-a----------b.svg"
+
+
 def test_named_models_go_to_the_fleet_that_has_them(tmp_path):
     asked = Call(tmp_path, models=("zoo:bert", "zoo:timm/resnet18"))
     assert [asked.models_of(fleet) for fleet in FLEETS.values()] == [("zoo:bert",), ("zoo:timm/resnet18",)]

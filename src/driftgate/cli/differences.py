@@ -62,11 +62,11 @@ def say(text: str, indent: str = "") -> None:
 
 def _row(one: Fold) -> tuple[str, str, str, str]:
     first = one.first
-    told = " ".join((one_line(first.subject), *map(_code_span, first.lines)))
+    told = " ".join((one_line(first.subject), *map(code_span, first.lines)))
     return _SIGNS[first.sense], first.what, told, names(one.models)
 
 
-def _code_span(text: str) -> str:
+def code_span(text: str) -> str:
     """In a span nothing is markup, and an `@` calls nobody."""
     return f"`{one_line(text).replace('`', chr(39))}`"
 

@@ -97,13 +97,13 @@ def _print_totals(found: Sequence[Total], *, markdown: bool) -> None:
 
 
 def _print_cause(group: FailureGroup, *, markdown: bool) -> None:
-    from driftgate.cli.differences import names, say
+    from driftgate.cli.differences import code_span, names, say
 
-    seen = group.seen
+    seen, said = group.seen, code_span if markdown else one_line
     sign = "○" if group.expected == len(group.models) else "✗"
-    told = f"{sign} {plural(len(group.models), 'model')} at {seen.cell}, {seen.kind.value}: {one_line(seen.headline)}"
-    within = [(f"{place}: ", slugs) for place, _, slugs in group.places[:MOST_PLACES]] or [("", list(group.models))]
-    lines = [one_line(f"{place}{names(slugs)}") for place, slugs in within]
+    told = f"{sign} {plural(len(group.models), 'model')} at {seen.cell}, {seen.kind.value}: {said(seen.headline)}"
+    within = [(f"{said(place)}: ", slugs) for place, _, slugs in group.places[:MOST_PLACES]]
+    lines = [f"{place}{said(names(slugs))}" for place, slugs in within or [("", list(group.models))]]
     more = len(group.places) - MOST_PLACES
     lines += [plural(more, "more place")] if more > 0 else []
     if markdown:

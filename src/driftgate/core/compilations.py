@@ -15,6 +15,7 @@ from driftgate.core.records import CompilePhases, Recompile, SkippedFrame
 
 _GUARD = re.compile(r"^\d+/\d+: ")
 _SOURCE = re.compile(r"\s+# ")
+_ADDRESS = re.compile(r"(?<=, )\d+(?=\), type=)|(?<=_)\d{9,}|\b0x[0-9a-f]{6,}\b")
 LIMIT = "Dynamo recompile limit exceeded"
 PHASES = ("bytecode_tracing", "backend_compile", "build_guards")
 """The timed events of the trace that a record keeps; each lies within `entire_frame_compile`."""
@@ -91,9 +92,10 @@ def read_compilation(
 
 
 def guard(reason: str) -> str:
-    """The guard that failed and the code that made it, without the compilation's number and places on this machine."""
-    parts = _SOURCE.split(_GUARD.sub("", reason.strip().splitlines()[0]))
-    return "  # ".join(part.strip() for part in parts[:2])
+    """The guard that failed and the code that made it, without the compilation's number, objects' addresses and places on this machine."""
+    first = reason.strip().partition("\n")[0]
+    failed, *made = (part.strip() for part in _SOURCE.split(_GUARD.sub("", first))[:2])
+    return "  # ".join((_ADDRESS.sub("…", failed), *made))
 
 
 def phases(compilations: Sequence[Compilation], spans: Mapping[str, float]) -> CompilePhases:

@@ -154,15 +154,18 @@ def _largest(payload: Record | None) -> float | None:
 
 
 def reach(row: Row, columns: Columns) -> Reach:
-    """Where the model stopped. A target that is not there says nothing; where the machinery failed before the end, nobody knows."""
-    if any(KIND_FACTS[seen.kind].machinery for seen in row.failures):
-        return Reach.UNKNOWN
-    first = ((columns.eager, Reach.UNFIT), ("explain", Reach.UNEXPLAINED), ("export", Reach.UNEXPORTED))
-    for cell, stop in first:
-        if not row.passed(cell):
-            return stop if cell in row.ended else Reach.UNKNOWN
+    """Where the model stopped. A target that is not there says nothing; where the machinery failed on the way, nobody knows."""
+    first = (
+        (("pull", "inputs", columns.eager), Reach.UNFIT),
+        (("explain",), Reach.UNEXPLAINED),
+        (("export",), Reach.UNEXPORTED),
+    )
+    for cells, stop in first:
+        if not row.passed(cells[-1]):
+            return stop if cells[-1] in row.ended and not _stopped_by_machinery(row, cells) else Reach.UNKNOWN
     there = [target for target in columns.candidates if row.kind(f"infer.{target}") is not FailureKind.UNAVAILABLE]
-    if any(cell not in row.ended for target in there for cell in columns.of(target)):
+    last = [cell for target in there for cell in columns.of(target)]
+    if any(cell not in row.ended for cell in last) or _stopped_by_machinery(row, last):
         return Reach.UNKNOWN
     if not all(row.passed(f"infer.{target}") for target in there):
         return Reach.UNRUN
@@ -170,6 +173,11 @@ def reach(row: Row, columns: Columns) -> Reach:
     if not kinds:
         return Reach.THROUGH
     return Reach.RANDOM if kinds == {FailureKind.NONDETERMINISTIC} else Reach.DRIFTS
+
+
+def _stopped_by_machinery(row: Row, cells: Iterable[str]) -> bool:
+    kinds = (row.kind(cell) for cell in cells)
+    return any(KIND_FACTS[kind].machinery for kind in kinds if kind is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,15 +205,16 @@ class Share:
 
 
 def funnel(rows: Sequence[Row], columns: Columns, asked: Mapping[str, float] | None = None) -> list[Share]:
-    """Of each stage the share that passed of what came so far. What differs from itself is left out of the comparison of outputs.
+    """Of each stage the share that passed of what came so far; of explain the share with a verdict, an error of the compiler among them.
+    What differs from itself is left out of the comparison of outputs.
     `asked` is the name of a stage (eager, explain, export, run, drift) → the percentage that is asked for."""
     least = asked or {}
     eager = [row for row in rows if row.passed(columns.eager)]
     exported = [row for row in eager if row.passed("export")]
-    explained = sum(row.passed("explain") for row in eager)
+    judged = sum(row.passed("explain") or row.kind("explain") is FailureKind.COMPILE for row in eager)
     shares = [
         Share("run eagerly", len(eager), len(rows), least.get("eager")),
-        Share("explained, of those", explained, len(eager), least.get("explain")),
+        Share("with a verdict of explain, of those", judged, len(eager), least.get("explain")),
         Share("exported to ONNX by any exporter, of those that run", len(exported), len(eager), least.get("export")),
     ]
     for target in columns.candidates:

@@ -12,6 +12,7 @@ from driftgate.stages.explaining.counting import count_breaks
 from driftgate.stages.explaining.fullgraph import check_fullgraph
 from driftgate.stages.explaining.headers import name_only_what_is_logged
 from driftgate.stages.explaining.second_shape import try_second_shape
+from driftgate.stages.exporting.shortcuts import take
 from driftgate.stages.loading import ready
 
 __all__ = ["TRACE", "check_fullgraph", "count_breaks", "explain", "try_second_shape"]
@@ -22,7 +23,7 @@ TRACE = "explain.trace.jsonl.gz"
 def explain(job: Job, bench: Bench) -> ExplainPayload:
     """Count and name every graph break. Passes whatever the breaks; an error inside dynamo is `compile`."""
     del bench
-    name_only_what_is_logged()
+    take(name_only_what_is_logged)
     subject = ready(job)
     subject.eager()
     settings = job.settings.explain

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from driftgate.core.errors import MachineryError
 from driftgate.stages.explaining.headers import name_only_what_is_logged
-from driftgate.stages.exporting.shortcuts import take_shortcuts
+from driftgate.stages.exporting.shortcuts import take, take_shortcuts
 
 
 class _Tiny(nn.Module):
@@ -90,7 +90,7 @@ def _loading() -> None:
 
 def _dynamo() -> None:
     """Explain, and compile once for a second size: symbolic shapes import sympy."""
-    name_only_what_is_logged()
+    take(name_only_what_is_logged)
     module = _Tiny().eval()
     with torch.no_grad():
         torch._dynamo.explain(module)(torch.ones(2, 3, 4))

@@ -22,6 +22,7 @@ from driftgate.stages.culprit.graphs import Graph
 from driftgate.stages.culprit.sources import BUDGET, Chunk
 from driftgate.stages.exporting.exporters import EXPORTERS, Axes
 from driftgate.stages.exporting.registry import keep_registry
+from driftgate.stages.exporting.shortcuts import take
 from driftgate.stages.inputs.contents import ModelInputs, Which
 from driftgate.stages.loading import Ready
 from driftgate.targets.arrays import to_numpy
@@ -118,7 +119,7 @@ def source_of(
 ) -> TorchSource:
     """The source for a file that this exporter made. Raises StageFailure where the exporter hands over no program (TorchScript),
     fails, or makes another one than before."""
-    keep_registry()
+    take(keep_registry)
     with blaming(FailureKind.OTHER, "the model cannot be exported again"), torch.no_grad():
         if exporter == "dynamo" and not axes:
             source = TorchSource(_captured(subject), exported, subject.inputs, which)

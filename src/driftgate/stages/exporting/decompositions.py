@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
+from inspect import signature
 from itertools import pairwise
 from typing import Any
 
@@ -34,9 +35,14 @@ def decomposed(*, fixed: bool = True) -> Iterator[Collection[str]]:
 def _replaced(owner: Any, name: str, instead: Callable[..., Any], used: dict[str, None]) -> Iterator[None]:
     """An attribute of torch: a mode that sees every function would put a line of this file into all that torch tells of places."""
     original, inherited = getattr(owner, name), name not in vars(owner)
+    takes = signature(instead)
 
     @wraps(original)
     def call(*args: Any, **named: Any) -> Any:
+        try:
+            takes.bind(*args, **named)
+        except TypeError:  # an argument by another of torch's names, or one that nothing stands for
+            return original(*args, **named)
         result = instead(*args, **named)
         if result is NotImplemented:
             return original(*args, **named)
@@ -119,9 +125,10 @@ def _solve_triangular(
     return torch.cat([rows[i] for i in range(size)], -2)
 
 
-def _grouped_mm(rows: Tensor, weights: Tensor, offs: Tensor, *rest: Any, **more: Any) -> Any:
+def _grouped_mm(rows: Tensor, weights: Tensor, offs: Tensor | None = None, *rest: Any, **more: Any) -> Any:
     """Row r by the weight of the group that ends behind it: each group's product over all rows, the rows of others zero."""
-    if rest or any(value is not None for value in more.values()):  # a bias, another dtype
+    has_more = rest or any(value is not None for value in more.values())  # a bias, another dtype
+    if has_more or offs is None or (rows.dim(), weights.dim()) != (2, 3):  # other groups than of rows
         return NotImplemented
     place = torch.arange(rows.shape[0], device=rows.device).unsqueeze(1)
     total = torch.zeros(rows.shape[0], weights.shape[-1], dtype=rows.dtype, device=rows.device)
@@ -211,6 +218,17 @@ def _scatter(values: Tensor, dim: int, index: Tensor, src: Any = None, **more: A
     return values.scatter(dim, index, int(value)) if isinstance(value, bool) else NotImplemented
 
 
+def _max_pool2d(values: Tensor, *args: Any, **more: Any) -> Any:
+    """As a batch of one: torch's translation counts the channels of an unbatched picture among what it pools."""
+    return functional.max_pool2d(values.unsqueeze(0), *args, **more).squeeze(0) if values.dim() == 3 else NotImplemented
+
+
+def _permute(values: Tensor, *dims: Any) -> Any:
+    """Dimensions counted from the start: torch's translation writes down what it is given."""
+    given = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+    return values.permute([dim % values.dim() for dim in given]) if min(given, default=0) < 0 else NotImplemented
+
+
 DECOMPOSITIONS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
     (functional, "scaled_dot_product_attention", _attention),
     (torch, "diff", _diff),
@@ -229,6 +247,8 @@ DECOMPOSITIONS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
     (Tensor, "__iand__", _and_in_place),
     (torch, "scatter", _scatter),
     (Tensor, "scatter", _scatter),
+    (functional, "max_pool2d", _max_pool2d),
+    (Tensor, "permute", _permute),
 )
 """Where a function stands, its name, and what stands for it; NotImplemented means that torch's own will do."""
 OF_FIXED_SIZES = ((Tensor, "__setitem__", _set_item),)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -82,14 +83,31 @@ def adopt_constants(model: ir.Model) -> tuple[str, ...]:
     """
     made = {id(value) for value in (*model.graph.inputs, *model.graph.initializers.values())}
     lost = {
-        value.name: value
+        id(value): value
         for node in model.graph
         for value in node.inputs
         if value is not None and value.producer() is None and value.const_value is not None and id(value) not in made
     }
     for value in lost.values():
-        model.graph.register_initializer(value)
+        _adopt(model.graph, value)
     return (f"constants that the exporter left out of the graph: {len(lost)}",) if lost else ()
+
+
+def _adopt(graph: ir.Graph, value: ir.Value) -> None:
+    """Another constant may have the name: the optimiser calls the bounds of all Clips of one value alike."""
+    held = graph.initializers.get(value.name or "")
+    if held is not None:
+        if _is_same(held.const_value, value.const_value):
+            return
+        others = (f"{value.name}.{number}" for number in count(1))
+        value.name = next(name for name in others if name not in graph.initializers)
+    graph.register_initializer(value)
+
+
+def _is_same(one: ir.TensorProtocol | None, other: ir.TensorProtocol | None) -> bool:
+    if one is None or other is None:
+        return False
+    return (one.dtype, one.shape, one.tobytes()) == (other.dtype, other.shape, other.tobytes())
 
 
 def _read_by(node: ir.Node) -> Iterator[ir.Value | None]:

@@ -8,7 +8,7 @@ for what is still missing. Every tensor says how it was made; a processor that f
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def make_inputs(
         )
         for i in (0, 1)
     ]
-    first, second = made
+    first, second = _alike(made, how, left_out)
     if not first:
         raise _no_inputs(module, identity)
     return ModelInputs(
@@ -71,6 +71,15 @@ def make_inputs(
         notes=tuple(dict.fromkeys(notes)),
         seed=seed,
     )
+
+
+def _alike(made: Sequence[Tensors], how: dict[str, str], left_out: dict[str, str]) -> list[Tensors]:
+    """The tensors that every size has: some processors give a mask only for a batch of more than one."""
+    common = set.intersection(*(set(tensors) for tensors in made))
+    for name in {name for tensors in made for name in tensors} - common:
+        left_out[name] = "the processor makes it for one of the two sizes alone"
+        how.pop(name, None)
+    return [{name: tensor for name, tensor in tensors.items() if name in common} for tensors in made]
 
 
 def _one_size(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from driftgate.core.coverage import Columns, Row, row_of
+from driftgate.core.errors import UsageError
 from driftgate.core.records import ModelIdentity
 from driftgate.machine.store import RunStore
 from driftgate.steps.report.frame import Frame, ModelCells, each_model
@@ -30,7 +31,7 @@ def row_in(frame: Frame, model: ModelCells) -> Row:
 def coverage_of(stores: Iterable[RunStore]) -> tuple[list[Row], Columns]:
     """The rows of all runs, by reference, and their columns. Of two rows of one model the later run's counts.
 
-    Raises UsageError where a run has no plan, MachineryError for a record that does not validate.
+    Raises UsageError where a run has no plan or the references of two runs differ, MachineryError for a record that does not validate.
     """
     rows: dict[str, Row] = {}
     columns: list[Columns] = []
@@ -42,6 +43,8 @@ def coverage_of(stores: Iterable[RunStore]) -> tuple[list[Row], Columns]:
             rows[row.ref] = row
     candidates = dict.fromkeys(name for one in columns for name in one.candidates)
     compared = frozenset(name for one in columns for name in one.compared)
-    return [rows[ref] for ref in sorted(rows)], Columns(
-        columns[0].reference if columns else "", tuple(candidates), compared
-    )
+    references = {one.reference for one in columns} - {""}  # a share may be empty
+    if len(references) > 1:
+        told = ", ".join(sorted(references))
+        raise UsageError(f"these runs have different references ({told})", mend="ask about the runs of one reference")
+    return [rows[ref] for ref in sorted(rows)], Columns(next(iter(references), ""), tuple(candidates), compared)
