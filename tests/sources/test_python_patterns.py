@@ -30,6 +30,8 @@ def refs(*models):
 def here(tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "parts" / "nets.py").write_text(TEXT)
+    (tmp_path / "parts.py").write_text("def never_imported(): ...")
+    (tmp_path / "parts" / "__init__.py").write_text("def whole(): ...")
     (tmp_path / "broken.py").write_text("def (")
     with contextlib.chdir(tmp_path):
         yield
@@ -39,6 +41,7 @@ def test_a_star_stands_for_every_public_function_that_takes_nothing(here):
     assert refs("python:parts.nets:*") == [
         f"python:parts.nets:{name}" for name in ("tiny_linear", "tiny_conv", "large")
     ]
+    assert refs("python:parts:*") == ["python:parts:whole"]
     assert refs("python:parts.nets:tiny_*") == ["python:parts.nets:tiny_linear", "python:parts.nets:tiny_conv"]
 
 
@@ -50,7 +53,7 @@ def test_a_star_stands_for_every_public_function_that_takes_nothing(here):
             r"mine.yaml: python:parts.nets:huge\* stands for no model; a factory is a function",
         ),
         ("python:parts.net:*", r"mine.yaml: there is no source file of the module 'parts.net'"),
-        ("python:broken:*", r"broken.py cannot be read as Python"),
+        ("python:broken:*", r"mine.yaml: .*broken.py cannot be read as Python"),
         ("python:../nets:*", r"is not a valid reference; the form is python:package.module:factory"),
     ],
 )

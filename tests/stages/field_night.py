@@ -13,19 +13,14 @@ from pathlib import Path
 
 import transformers
 import yaml
+from zoo_models import fed
 
 from driftgate.core.expectations import Expectation
 from driftgate.core.records import ExplainPayload, ExportPayload, StageRecord
-from driftgate.core.references import Reference
 from driftgate.machine.expectations import load_expectations
-from driftgate.machine.settings import HubSettings, load_config
+from driftgate.machine.settings import load_config
 from driftgate.sources import zoo
-from driftgate.sources.zoo_source import ZooSource
 from driftgate.stages.inputs.contents import save_inputs
-from driftgate.stages.inputs.maker import make_inputs
-from driftgate.stages.loading import load
-from driftgate.stages.zoo.repository import build_reference
-from driftgate.stages.zoo.table import row_of
 from driftgate.testing.workplace import Ended, Workplace
 
 ROOT = Path(__file__).parents[2]
@@ -150,11 +145,8 @@ def told(records: dict[str, StageRecord]) -> dict[str, object]:
 
 def make_again(folder: Path, name: str) -> None:
     """Build a type, load it and save its inputs."""
-    entry = ZooSource(HubSettings()).pin(Reference("zoo", name))
-    build_reference(entry, folder / name)
-    module = load(entry, folder / name).module
+    _, made = fed(name, folder / name)
     (folder / f"{name}.inputs").mkdir()
-    made = make_inputs(module, folder / name, entry.identity(), None, 0, row_of(entry.family).orders)
     save_inputs(folder / f"{name}.inputs", made)
 
 

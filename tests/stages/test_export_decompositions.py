@@ -43,6 +43,12 @@ CASES: dict[str, Callable[[], Tensor]] = {
     "behind an ellipsis": lambda: written((Ellipsis, 0), RIGHT[0, :, 0]),
     "a sum of flags": lambda: torch.cumsum(FLAGS, 0),
     "a flag scattered": lambda: torch.zeros(2, 5, dtype=torch.bool).scatter(1, torch.tensor([[1], [2]]), True),
+    "flags filled in": lambda: FLAGS.masked_fill(FLAGS.flip(0), True),
+    "flags emptied by a tensor": lambda: FLAGS.masked_fill(FLAGS, torch.tensor(False)),
+    "a picture without a batch, pooled": lambda: functional.max_pool2d(MATRIX, kernel_size=3, stride=1, padding=1),
+    "dimensions counted from the end": lambda: MATRIX.permute(0, -1, -2),
+    "dimensions in a list": lambda: MATRIX.permute([-1, 0, 1]),
+    "nothing, in another shape": lambda: MATRIX[:0].view(2, 1, 0, 5),
     "or, seen by who holds the same tensor": lambda: in_place(lambda mask: mask.__ior__(FLAGS.flip(0))),
     "and, seen by who holds the same tensor": lambda: in_place(lambda mask: mask.__iand__(FLAGS.flip(0))),
 }
@@ -82,6 +88,9 @@ def test_a_call_that_nothing_stands_for_is_torchs_own() -> None:
     batches, square, ends = torch.randn(3, 2, 8), torch.eye(8), torch.tensor([4, 8], dtype=torch.int32)
     calls = (
         lambda: torch.cumsum(input=FLAGS, dim=0),
+        lambda: MATRIX.permute(dims=(0, 2, 1)),
+        lambda: MATRIX.reshape(shape=(2, 25)),
+        lambda: RIGHT.view(torch.int32),
         lambda: functional.grouped_mm(batches, EXPERTS),
         lambda: functional.grouped_mm(square, square, offs=ends),
     )

@@ -49,6 +49,11 @@ def test_an_image_gets_as_many_tokens_as_it_has_rows_of_features():
     assert "counted by get_image_features" in inputs.how["input_ids"]
 
 
+def test_a_prompt_that_is_seen_from_both_sides_is_marked_as_one():
+    inputs = make_inputs(settle(build("paligemma")), None, UNKNOWN, None, 0).first
+    assert torch.equal(inputs["token_type_ids"], torch.zeros_like(inputs["input_ids"]))
+
+
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others():
     model = build("clip")
     assert equal_values(make_inputs(model, None, UNKNOWN, None, 3), make_inputs(model, None, UNKNOWN, None, 3))
@@ -66,6 +71,12 @@ def test_inputs_do_not_depend_on_the_process():
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     expected = f"{float(own['input_features'].double().sum())} {own['decoder_input_ids'].tolist()}"
     assert answer.stdout.strip().splitlines()[-1] == expected
+
+
+def test_a_transducer_is_given_one_label_at_a_time():
+    inputs = make_inputs(build("parakeet_rnnt"), None, UNKNOWN, None, 0)
+    assert inputs.first["decoder_input_ids"].shape == (1, 1)
+    assert inputs.second["decoder_input_ids"].shape == (2, 1)
 
 
 class WantsTheMoon(nn.Module):
@@ -91,10 +102,12 @@ def test_a_module_that_says_nothing_asks_for_a_file():
 
 
 def test_a_processor_that_does_not_load_is_noted_and_rules_step_in(tmp_path):
-    (tmp_path / "tokenizer.json").write_text("{broken")
+    for name in ("tokenizer.json", "preprocessor_config.json"):
+        (tmp_path / name).write_text("{broken")
     inputs = make_inputs(build("bert"), tmp_path, UNKNOWN, None, 0)
     assert inputs.how["input_ids"] == "config.vocab_size"
-    assert any("AutoTokenizer did not load" in note for note in inputs.notes)
+    for loader in ("AutoTokenizer", "AutoImageProcessor"):
+        assert any(f"{loader} did not load" in note for note in inputs.notes)
 
 
 def test_no_cache_is_left_on_anywhere():

@@ -1,11 +1,14 @@
 import hashlib
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import AutoConfig
 
+from driftgate.stages.inputs.maker import make_inputs
+from driftgate.stages.inputs.settle import settle
 from driftgate.stages.zoo.build import build
 from driftgate.stages.zoo.shrink import shrink
 
@@ -66,6 +69,18 @@ def test_batch_norm_statistics_are_not_those_of_an_untrained_layer():
     assert variances.min() >= 0.5
     assert variances.std() > 0.1
     assert means.std() > 0.05
+
+
+@pytest.mark.parametrize("model_type", ["dac", "pp_ocrv6_small_det"])
+def test_rounding_alone_does_not_move_the_outputs_of_a_model_without_norms(model_type):
+    model = settle(build(model_type))
+    inputs = make_inputs(model, None, SimpleNamespace(modality=None), None, 0)
+    with torch.no_grad():
+        single = next(t for t in inputs.call(model).to_tuple() if t.dim() > 1)
+        precise = {name: t.double() if t.is_floating_point() else t for name, t in inputs.first.items()}
+        double = next(t for t in model.double()(**precise).to_tuple() if t.dim() > 1)
+    assert single.std() > 0.01
+    assert (single - double).abs().max() < 1e-5
 
 
 def test_scores_do_not_tie():

@@ -6,20 +6,12 @@ import pytest
 import torch
 import transformers
 import yaml
+from zoo_models import fed
 
 from driftgate.core.errors import UsageError
-from driftgate.core.records import LockEntry
-from driftgate.core.references import Reference
-from driftgate.machine.settings import HubSettings
 from driftgate.sources import zoo
-from driftgate.sources.zoo_source import ZooSource
-from driftgate.stages.inputs.contents import ModelInputs
-from driftgate.stages.inputs.maker import make_inputs
-from driftgate.stages.loading import load
 from driftgate.stages.zoo.build import build
-from driftgate.stages.zoo.repository import build_reference
 from driftgate.stages.zoo.shrink import shrink
-from driftgate.stages.zoo.table import row_of
 
 # One of each kind: patches in a grid, in rows, with places; tiles; several crops; sounds in a text; spectrograms by convolution and by
 # linear layers; per-layer widths; codes; videos; tables of boxes; series; state spaces.
@@ -35,18 +27,7 @@ musicgen neomme glm_image pi0 qwen3_omni_moe_thinker sam sam2 sapiens2 seggpt sw
 """
 
 
-def entry(model_type: str) -> LockEntry:
-    return ZooSource(HubSettings()).pin(Reference("zoo", model_type))
-
-
-def fed(model_type: str, folder) -> tuple[torch.nn.Module, ModelInputs]:
-    model = load(entry(model_type), folder).module
-    orders = row_of(model_type).orders
-    return model, make_inputs(model, folder, entry(model_type).identity(), None, 0, orders)
-
-
 def check(model_type: str, folder) -> None:
-    build_reference(entry(model_type), folder)
     model, inputs = fed(model_type, folder)
     with torch.no_grad():
         inputs.call(model)
@@ -91,7 +72,6 @@ def test_a_part_that_may_be_left_out_is_built():
 
 
 def test_sounds_get_as_many_tokens_as_they_have_rows_of_features(tmp_path):
-    build_reference(entry("audioflamingo3"), tmp_path / "model")
     model, inputs = fed("audioflamingo3", tmp_path / "model")
     tokens = int((inputs.first["input_ids"] == model.config.audio_token_id).sum())
     assert f"{tokens} audio tokens counted by get_audio_features" in inputs.how["input_ids"]
@@ -99,7 +79,6 @@ def test_sounds_get_as_many_tokens_as_they_have_rows_of_features(tmp_path):
 
 
 def test_what_the_table_orders_is_made_in_both_sizes_and_says_so(tmp_path):
-    build_reference(entry("timesfm"), tmp_path / "model")
     _, inputs = fed("timesfm", tmp_path / "model")
     assert tuple(inputs.first["past_values"].shape) == (1, 64)
     assert tuple(inputs.second["past_values"].shape) == (2, 64)
@@ -108,7 +87,6 @@ def test_what_the_table_orders_is_made_in_both_sizes_and_says_so(tmp_path):
 
 
 def test_a_mask_that_the_processor_makes_for_several_sounds_alone_is_left_out_of_both_sizes(tmp_path):
-    build_reference(entry("phi4_multimodal"), tmp_path / "model")
     _, inputs = fed("phi4_multimodal", tmp_path / "model")
     assert set(inputs.first) == set(inputs.second)
     assert inputs.left_out["audio_attention_mask"] == "the processor makes it for one of the two sizes alone"
@@ -116,7 +94,6 @@ def test_a_mask_that_the_processor_makes_for_several_sounds_alone_is_left_out_of
 
 
 def test_codes_of_several_levels_have_one_mask_over_their_places(tmp_path):
-    build_reference(entry("kyutai_speech_to_text"), tmp_path / "model")
     _, inputs = fed("kyutai_speech_to_text", tmp_path / "model")
     assert inputs.first["input_ids"].shape[:2] == inputs.first["attention_mask"].shape
     assert int(inputs.first["attention_mask"].min()) == 1

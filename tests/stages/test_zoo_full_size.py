@@ -73,3 +73,12 @@ def test_a_side_is_what_the_records_say(tmp_path):
 def test_an_unknown_checkpoint_gets_the_nearest_name(capsys):
     assert full_size.main(["t5-smal"]) == 2
     assert "did you mean 't5-small'?" in capsys.readouterr().err
+
+
+@pytest.mark.full
+@pytest.mark.timeout(900)
+def test_a_full_size_model_is_held_against_the_tiny_one_of_its_type():
+    row = full_size.compared(KNOWN["encodec_24khz"])
+    assert row.full.parameters > 10_000_000 > row.tiny.parameters
+    assert row.full.eager
+    assert row.is_alike, full_size.section([row])

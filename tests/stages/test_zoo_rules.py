@@ -5,27 +5,14 @@ from itertools import pairwise
 import pytest
 import torch
 import transformers
+from zoo_models import fed
 
-from driftgate.core.records import LockEntry
-from driftgate.core.references import Reference
-from driftgate.machine.settings import HubSettings
-from driftgate.sources.zoo_source import ZooSource
 from driftgate.stages.inputs.contents import ModelInputs
-from driftgate.stages.inputs.maker import make_inputs
-from driftgate.stages.loading import load
-from driftgate.stages.zoo.repository import build_reference
 from driftgate.stages.zoo.shrink import shrink
-from driftgate.stages.zoo.table import row_of
 
 
-def entry(model_type: str) -> LockEntry:
-    return ZooSource(HubSettings()).pin(Reference("zoo", model_type))
-
-
-def fed(model_type: str, folder) -> ModelInputs:
-    build_reference(entry(model_type), folder)
-    model = load(entry(model_type), folder).module
-    inputs = make_inputs(model, folder, entry(model_type).identity(), orders=row_of(model_type).orders)
+def run(model_type: str, folder) -> ModelInputs:
+    model, inputs = fed(model_type, folder)
     with torch.no_grad():
         inputs.call(model)
     return inputs
@@ -80,7 +67,7 @@ def test_a_token_for_pictures_that_the_class_leaves_to_the_checkpoint_is_within_
 
 
 def test_a_model_of_videos_gets_frames_that_its_own_processor_prepared(tmp_path):
-    inputs = fed("videomae", tmp_path / "model")
+    inputs = run("videomae", tmp_path / "model")
     frames = inputs.first["pixel_values"][0]
     assert frames.shape == (8, 3, 32, 32)
     assert not torch.equal(frames[0], frames[1])
@@ -88,13 +75,21 @@ def test_a_model_of_videos_gets_frames_that_its_own_processor_prepared(tmp_path)
 
 
 def test_a_processor_that_cannot_fit_is_neither_saved_nor_asked(tmp_path):
-    inputs = fed("sam", tmp_path / "model")
+    inputs = run("sam", tmp_path / "model")
     assert inputs.first["pixel_values"].shape == (1, 3, 32, 32)
     assert not (tmp_path / "model" / "preprocessor_config.json").exists()
     assert inputs.notes == ()
 
 
 def test_how_many_patches_are_merged_is_said_where_the_call_asks_for_it(tmp_path):
-    inputs = fed("video_llama_3_vision", tmp_path / "model")
+    inputs = run("video_llama_3_vision", tmp_path / "model")
     rows, merged = inputs.first["pixel_values"].shape[0], int(inputs.first["merge_sizes"][0])
     assert rows % merged**2 == 0
+
+
+def test_each_word_of_a_table_is_given_its_place_in_it(tmp_path):
+    model, inputs = fed("tapas", tmp_path / "model")
+    places, sizes = inputs.first["token_type_ids"], model.config.type_vocab_sizes
+    assert places.shape == (*inputs.first["input_ids"].shape, len(sizes))
+    assert all(int(places[..., i].max()) < size for i, size in enumerate(sizes))
+    assert int(places[..., sizes.index(max(sizes))].max()) > 0

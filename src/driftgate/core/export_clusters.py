@@ -7,11 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from driftgate.core.records import ExportPayload, FailureSummary, StageRecord
-from driftgate.core.verdicts import KIND_FACTS, FailureKind
+from driftgate.core.verdicts import SAYS_NOTHING
 
-_NOT_THE_MODELS = frozenset({FailureKind.UPSTREAM, FailureKind.UNAVAILABLE}) | {
-    kind for kind, facts in KIND_FACTS.items() if facts.machinery
-}
 EXAMPLES = 5
 NO_EXPORTER = "export"
 """Stands for the exporter where a cell ended without an account of its tries."""
@@ -67,7 +64,7 @@ class ExportClusters:
 
     def add(self, record: StageRecord) -> None:
         """Count every failed try of a record."""
-        if record.stage != "export" or (record.failure and record.failure.kind in _NOT_THE_MODELS):
+        if record.stage != "export" or (record.failure and record.failure.kind in SAYS_NOTHING):
             return
         slug = record.model.slug
         self.tried.add(slug)
@@ -106,7 +103,7 @@ def _failures(record: StageRecord) -> Iterator[tuple[str, FailureSummary]]:
         fields = record.failure.model_dump(include={"kind", "message", "fingerprint", "hint"})
         yield NO_EXPORTER, FailureSummary(**fields)
     for exporter, failure in told:
-        if failure.kind not in _NOT_THE_MODELS:
+        if failure.kind not in SAYS_NOTHING:
             yield exporter, failure
 
 

@@ -67,7 +67,7 @@ def matching(pattern: str, *, where: str | None = None) -> tuple[str, ...]:
     if file is None:
         mend = "run from the folder that holds it, or install it into this environment"
         raise UsageError(f"there is no source file of the module {module!r} for {pattern}", where=where, mend=mend)
-    found = tuple(f"python:{module}:{name}" for name in _factories(file) if fnmatchcase(name, names))
+    found = tuple(f"python:{module}:{name}" for name in _factories(file, where) if fnmatchcase(name, names))
     if not found:
         mend = "a factory is a function at the module's top that takes nothing"
         raise UsageError(f"{pattern} stands for no model", where=where, mend=mend)
@@ -78,15 +78,15 @@ def _places(module: str) -> Iterator[Path]:
     """Where a worker would find a module's text: the current folder is first on its path."""
     for root in (str(Path.cwd()), *sys.path):
         base = Path(root, *module.split("."))
+        yield base / "__init__.py"  # beside a file of the same name Python takes the package
         yield base.with_name(f"{base.name}.py")
-        yield base / "__init__.py"
 
 
-def _factories(file: Path) -> Iterator[str]:
+def _factories(file: Path, where: str | None) -> Iterator[str]:
     try:
         tree = ast.parse(file.read_bytes(), str(file))
-    except (SyntaxError, ValueError) as error:
-        raise UsageError(f"{file} cannot be read as Python: {error}") from error
+    except (OSError, SyntaxError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read as Python: {error}", where=where) from error
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and _takes_nothing(node.args):
             yield node.name

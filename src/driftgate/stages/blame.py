@@ -78,6 +78,12 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def first_line(error: BaseException) -> str:
+    """`ValueError: what it says first`, short enough for a note."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
 def user_traceback(error: BaseException) -> str:
     """The traceback without the frames of Driftgate that led to the user's code."""
     first = error.__traceback__

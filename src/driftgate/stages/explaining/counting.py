@@ -28,7 +28,7 @@ from driftgate.stages.tracing import LOGGER, Heard, HeardBreak, listening
 def count_breaks(subject: Ready, trace: Path | None = None) -> ExplainPayload:
     """The counting pass. `trace` is where the raw records go.
 
-    Raises StageFailure(`compile`) for an error inside dynamo, and where nothing was heard.
+    Raises StageFailure(`compile`) for an error inside dynamo and where it traced nothing, `other` where the trace was silenced.
     """
     began = time.perf_counter()
     with (
@@ -82,7 +82,7 @@ def check_heard(heard: Heard, module: object, trace: Path | None = None) -> None
     """A count is never 0 because nobody listened, or because dynamo never saw the model: StageFailure instead."""
     if heard.lost:
         raise StageFailure(
-            FailureKind.COMPILE,
+            FailureKind.OTHER,
             f"torch's trace was silenced while {type(module).__name__} was traced: what it told cannot be counted",
             hint=f"some code of the model takes handlers off the logger {LOGGER}, or disables it",
         )

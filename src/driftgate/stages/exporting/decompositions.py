@@ -218,15 +218,30 @@ def _scatter(values: Tensor, dim: int, index: Tensor, src: Any = None, **more: A
     return values.scatter(dim, index, int(value)) if isinstance(value, bool) else NotImplemented
 
 
+def _masked_fill(values: Tensor, mask: Tensor, value: Any) -> Any:
+    """Flags by logic: ONNX Runtime chooses among numbers alone."""
+    if values.dtype != torch.bool:
+        return NotImplemented
+    return (values & ~mask) | (mask & torch.as_tensor(value, dtype=torch.bool, device=values.device))
+
+
 def _max_pool2d(values: Tensor, *args: Any, **more: Any) -> Any:
     """As a batch of one: torch's translation counts the channels of an unbatched picture among what it pools."""
     return functional.max_pool2d(values.unsqueeze(0), *args, **more).squeeze(0) if values.dim() == 3 else NotImplemented
 
 
-def _permute(values: Tensor, *dims: Any) -> Any:
+def _permute(values: Tensor, *dims: Any, **named: Any) -> Any:
     """Dimensions counted from the start: torch's translation writes down what it is given."""
+    dims = named.get("dims", dims)
     given = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
     return values.permute([dim % values.dim() for dim in given]) if min(given, default=0) < 0 else NotImplemented
+
+
+def _reshape(values: Tensor, *shape: Any, **named: Any) -> Any:
+    """Nothing at all, made anew: ONNX takes a size of 0 for that of the input."""
+    shape = named.get("shape", shape)
+    sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+    return values.new_zeros(sizes) if any(type(size) is int and size == 0 for size in sizes) else NotImplemented
 
 
 DECOMPOSITIONS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
@@ -247,8 +262,11 @@ DECOMPOSITIONS: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
     (Tensor, "__iand__", _and_in_place),
     (torch, "scatter", _scatter),
     (Tensor, "scatter", _scatter),
+    (Tensor, "masked_fill", _masked_fill),
     (functional, "max_pool2d", _max_pool2d),
     (Tensor, "permute", _permute),
+    (Tensor, "view", _reshape),
+    (Tensor, "reshape", _reshape),
 )
 """Where a function stands, its name, and what stands for it; NotImplemented means that torch's own will do."""
 OF_FIXED_SIZES = ((Tensor, "__setitem__", _set_item),)

@@ -63,7 +63,7 @@ def make_inputs(
     return ModelInputs(
         first=first,
         second=second,
-        axes={name: axes_of(name, tensor) for name, tensor in first.items()},
+        axes={name: orders.axes.get(name) or axes_of(name, tensor) for name, tensor in first.items()},
         arguments=_arguments(module),
         how=how,
         sizes=lengths,

@@ -54,12 +54,13 @@ def _length(axis: str | int, request: Request) -> int:
 @dataclass(frozen=True, slots=True)
 class Orders:
     """What a table says of one model's inputs: tensors in place of its processor's, whether that fits the model at all, and names that
-    no rule may make."""
+    no rule may make. `axes` names the dimensions of a tensor whose name says nothing of them."""
 
     tensors: Mapping[str, Order] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     how: str = HOW
     processor: bool = True
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def uses_processor(self) -> bool:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor, AutoTokenizer
 
+from driftgate.stages.blame import first_line
 from driftgate.stages.inputs import samples
 from driftgate.stages.inputs.media import frames_of
 from driftgate.stages.inputs.request import Request
@@ -35,7 +36,7 @@ def load_processors(folder: Path) -> tuple[list[Processor], list[str]]:
         try:
             found.append(loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False))
         except (ImportError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            notes.append(f"{loader.__name__} did not load: {_first_line(error)}")
+            notes.append(f"{loader.__name__} did not load: {first_line(error)}")
         else:
             if loader is AutoProcessor:
                 break
@@ -47,25 +48,21 @@ def _loaders(folder: Path) -> list[Any]:
     loaders: list[Any] = [AutoProcessor] if (folder / "processor_config.json").is_file() else []
     if any((folder / file).is_file() for file in _TOKENIZER_FILES):
         loaders.append(AutoTokenizer)
-    described = _json(folder / "preprocessor_config.json")
-    if described:
-        loaders.append(AutoFeatureExtractor if "sampling_rate" in described else AutoImageProcessor)
+    described = folder / "preprocessor_config.json"
+    if described.is_file():
+        loaders.append(AutoFeatureExtractor if "sampling_rate" in _json(described) else AutoImageProcessor)
     return loaders
 
 
 def _json(path: Path) -> dict[str, Any]:
-    if not path.is_file() or path.stat().st_size > _MOST_JSON_BYTES:
+    """What a file says; nothing where it is damaged, on which its loader has a word."""
+    if path.stat().st_size > _MOST_JSON_BYTES:
         return {}
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return {}
     return read if isinstance(read, dict) else {}
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def _is_image_processor(processor: Processor) -> bool:

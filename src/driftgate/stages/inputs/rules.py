@@ -39,6 +39,7 @@ RULES: dict[str, Rule] = {
     "input_ids": words.token_ids,
     "attention_mask": words.ones_like_ids,
     "mm_token_type_ids": words.media_token_types,
+    "token_type_ids": words.token_types,
     "bbox": words.boxes,
     "past_values": series.past_values,
     "past_time_features": series.past_times,
@@ -83,6 +84,10 @@ def wanted(request: Request) -> list[str]:
             names.update(companions)
     if found and "input_ids" in names:
         names.add("mm_token_type_ids")
+    if found and request.setting("use_bidirectional_attention") is True:  # unless told where a prompt ends
+        names.add("token_type_ids")
+    if getattr(request.config, "type_vocab_sizes", None) and "input_ids" in names:
+        names.add("token_type_ids")
     if "past_values" in names and request.accepts("future_time_features"):
         names.update(name for name in RULES if name.startswith("future_"))
     if getattr(request.config, "is_encoder_decoder", False):

@@ -21,19 +21,22 @@ from driftgate.stages.inputs.ordered import Order, Orders
 from driftgate.stages.inputs.request import Request, parameters
 
 COLOURS = 3
+AXES = ("batch", "channels", "height", "width")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture(Order):
-    """A drawn picture for each sample, normalised channel by channel."""
+    """A drawn picture for each sample, normalised channel by channel; normal numbers where there is no mean to normalise by."""
 
     mean: Sequence[float] = ()
     std: Sequence[float] = ()
 
     def make(self, name: str, request: Request) -> Tensor:
-        """(batch, 3, height, width) in the sizes of a request."""
-        del name
-        height, width = (int(side) for side in self.shape[-2:])
+        """(batch, channels, height, width); the sides are the model's own unless a person orders others."""
+        channels, *sides = map(int, self.shape[1:])
+        height, width = (request.sizes.get(axis, side) for axis, side in zip(AXES[2:], sides, strict=True))
+        if not self.mean:
+            return request.normal(name, (request.batch, channels, height, width))
         drawn = [samples.picture(i, request.seed).resize((width, height)) for i in range(request.batch)]
         pixels = torch.from_numpy(np.stack([np.asarray(picture, dtype=np.float32) for picture in drawn]) / 255)
         return ((pixels - torch.tensor(self.mean)) / torch.tensor(self.std)).permute(0, 3, 1, 2).contiguous()
@@ -52,5 +55,5 @@ def orders_of_timm(module: nn.Module) -> Orders:
     name = next(iter(parameters(module)))
     if shape[1] == COLOURS and said.get("mean") and said.get("std"):
         picture = Picture(shape, mean=tuple(said["mean"]), std=tuple(said["std"]))
-        return Orders({name: picture}, how="a drawn picture by pretrained_cfg.input_size, mean, std")
-    return Orders({name: Order(shape)}, how="pretrained_cfg.input_size")
+        return Orders({name: picture}, how="a drawn picture by pretrained_cfg.input_size, mean, std", axes={name: AXES})
+    return Orders({name: Picture(shape)}, how="pretrained_cfg.input_size", axes={name: AXES})

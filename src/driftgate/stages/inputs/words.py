@@ -43,8 +43,9 @@ def embedding_rows(module: nn.Module) -> int | None:
 
 
 def decoder_ids(request: Request) -> Made:
+    """A transducer, whose forward takes its decoder's state by this name, is given one label at a time."""
     vocabulary = request.setting("decoder_vocab_size", default=None) or request.setting("vocab_size", default=32)
-    shape = (request.batch, request.sizes["decoder_sequence"])
+    shape = (request.batch, 1 if request.accepts("decoder_cache") else request.sizes["decoder_sequence"])
     ids = _plain_ids(request, "decoder_input_ids", shape, vocabulary)
     start = request.setting("decoder_start_token_id", default=None)
     if isinstance(start, int) and 0 <= start < vocabulary:
@@ -73,7 +74,20 @@ def media_token_types(request: Request) -> Made:
     kinds = torch.zeros_like(ids)
     for place in placeholders(request.module):
         kinds[ids == place.token] = place.medium.type_id
-    return Made(kinds, "1 at image tokens, 3 at audio tokens")
+    return Made(kinds, "1 at image tokens, 2 at video, 3 at audio")
+
+
+def table_places(request: Request) -> Made:
+    """Segment, column, row and ranks of each word of a table, each within its own vocabulary: (batch, sequence, 7)."""
+    shape, sizes = request.made["input_ids"].shape, request.config.type_vocab_sizes
+    columns = [request.integers(f"token_type_ids/{i}", tuple(shape), 0, size) for i, size in enumerate(sizes)]
+    return Made(torch.stack(columns, dim=-1), "config.type_vocab_sizes")
+
+
+def token_types(request: Request) -> Made:
+    if getattr(request.config, "type_vocab_sizes", None):
+        return table_places(request)
+    return Made(torch.zeros_like(request.made["input_ids"]), "zeros: all of it is the prompt")
 
 
 def query_ids(request: Request) -> Made:

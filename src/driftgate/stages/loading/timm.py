@@ -46,10 +46,15 @@ def _arguments(config: Path) -> dict[str, Any]:
     return dict(said.get("model_args") or {})
 
 
-def _architecture(entry: LockEntry, timm: Any) -> str:
-    """`resnet18.a1_in1k` is the architecture resnet18 with certain weights."""
-    name = entry.architecture if timm.is_model(entry.architecture) else entry.name.rpartition("/")[2]
+def check_known(name: str, timm: Any) -> None:
+    """Raises StageFailure(`load`) with the nearest name for what is no architecture: timm takes places to load from, too."""
     if not timm.is_model(name):
         hint = did_you_mean(name.partition(".")[0], timm.list_models())
         raise StageFailure(FailureKind.LOAD, f"timm has no architecture {name[:80]!r}", hint=hint)
+
+
+def _architecture(entry: LockEntry, timm: Any) -> str:
+    """`resnet18.a1_in1k` is the architecture resnet18 with certain weights."""
+    name = entry.architecture if timm.is_model(entry.architecture) else entry.name.rpartition("/")[2]
+    check_known(name, timm)
     return name

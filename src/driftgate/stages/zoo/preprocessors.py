@@ -14,6 +14,7 @@ import transformers
 from transformers import PretrainedConfig
 
 from driftgate.sources.zoo import preprocessor_names
+from driftgate.stages.blame import first_line
 from driftgate.stages.inputs.request import configs
 from driftgate.stages.zoo.vocabulary import KINDS, Kind, tokenizer_for
 
@@ -42,7 +43,7 @@ def save_preprocessors(config: PretrainedConfig, modality: str, folder: Path) ->
         try:
             part = make()
         except (ImportError, ValueError, TypeError, AttributeError, KeyError) as error:
-            notes.append(f"no {name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+            notes.append(f"no {name}: {first_line(error)}")
         else:
             parts |= {name: part} if part is not None else {}
     whole = _processor(config, parts, notes) if modality == "multimodal" else None
@@ -139,5 +140,5 @@ def _processor(config: PretrainedConfig, parts: dict[str, Any], notes: list[str]
         given = parts | {key: value for key, value in fields.items() if value is not None}
         return maker(**{key: value for key, value in given.items() if key in takes})
     except (ImportError, ValueError, TypeError, AttributeError, KeyError) as error:
-        notes.append(f"no {name}: {type(error).__name__}: {str(error).strip().splitlines()[0][:200]}")
+        notes.append(f"no {name}: {first_line(error)}")
         return None

@@ -1,4 +1,4 @@
-"""What a name means for size: the tables that `shrink` reads. One name always gets one value, so coupled sizes agree."""
+"""What a name means for size: the tables that the shrinking reads. One name always gets one value, so coupled sizes agree."""
 
 from __future__ import annotations
 

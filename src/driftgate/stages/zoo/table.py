@@ -2,7 +2,6 @@
 
 - model_types: [informer]              every type that the row is about
   fields: {prediction_length: 8}       of the configuration, after the shrinking; nested ones under their parent's key
-  keep: [hidden_channels, ".*_dims"]   fields that stay as large as they are (patterns of whole names)
   inputs: {…}                          tensors, as `stages/inputs/ordered.py` reads them
   without: [pixel_mask]                inputs that no rule may make
   processor: false                     the type's own processor can't be made to fit the tiny model: rules make the inputs
@@ -12,7 +11,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Any
@@ -27,12 +25,7 @@ class Row:
     """All that the table says of one model type."""
 
     fields: dict[str, Any] = field(default_factory=dict)
-    keep: re.Pattern[str] | None = None
     orders: Orders = NO_ORDERS
-
-    def keeps(self, name: str) -> bool:
-        """Whether a field stays as large as it is."""
-        return self.keep is not None and self.keep.fullmatch(name) is not None
 
 
 NOTHING = Row()
@@ -49,12 +42,9 @@ def _table() -> dict[str, Row]:
     merged: dict[str, dict[str, Any]] = {}
     for row in yaml.safe_load(text):
         for model_type in row["model_types"]:
-            known = merged.setdefault(
-                model_type, {"fields": {}, "keep": [], "inputs": {}, "without": [], "processor": True}
-            )
+            known = merged.setdefault(model_type, {"fields": {}, "inputs": {}, "without": [], "processor": True})
             known["fields"] |= row.get("fields", {})
             known["inputs"] |= row.get("inputs", {})
-            known["keep"] += row.get("keep", [])
             known["without"] += row.get("without", [])
             known["processor"] &= row.get("processor", True)
     return {model_type: _row(known) for model_type, known in merged.items()}
@@ -62,5 +52,4 @@ def _table() -> dict[str, Row]:
 
 def _row(known: dict[str, Any]) -> Row:
     tensors = {name: Order.of(order) for name, order in known["inputs"].items()}
-    keep = re.compile("|".join(known["keep"])) if known["keep"] else None
-    return Row(known["fields"], keep, Orders(tensors, frozenset(known["without"]), processor=known["processor"]))
+    return Row(known["fields"], Orders(tensors, frozenset(known["without"]), processor=known["processor"]))

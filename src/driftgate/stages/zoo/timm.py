@@ -20,7 +20,7 @@ from torch import nn
 
 from driftgate.core.verdicts import FailureKind
 from driftgate.stages.blame import attempt, blaming, or_missing
-from driftgate.stages.loading.timm import import_timm
+from driftgate.stages.loading.timm import check_known, import_timm
 from driftgate.stages.zoo.weights import construct, initialise
 
 DEPTHS = ("depth", "depths", "layers")
@@ -37,7 +37,7 @@ def build_timm(name: str, arguments: Arguments, seed: int = 0) -> nn.Module:
     Raises StageFailure(`unavailable`) where timm, or a package that it needs, isn't installed, StageFailure(`load`) for whatever else
     the constructor raises.
     """
-    timm = import_timm(f"zoo:timm/{name}")
+    timm = _timm_with(name)
     with blaming(or_missing(FailureKind.LOAD), f"timm's {name} cannot be built"):
         model: nn.Module = construct(lambda: timm.create_model(name, pretrained=False, **arguments), seed)
     initialise(model.eval(), seed)
@@ -120,7 +120,14 @@ def _measured(name: str, arguments: Arguments) -> tuple[int, int] | None:
 
 def _on_meta(name: str, arguments: Arguments) -> nn.Module:
     """The module without memory for its weights."""
-    timm = import_timm(f"zoo:timm/{name}")
+    timm = _timm_with(name)
     with torch.device("meta"):
         module: nn.Module = timm.create_model(name, pretrained=False, **arguments)
     return module
+
+
+def _timm_with(name: str) -> Any:
+    """The package, which has this architecture."""
+    timm = import_timm(f"zoo:timm/{name}")
+    check_known(name, timm)
+    return timm
