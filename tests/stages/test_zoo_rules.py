@@ -93,3 +93,9 @@ def test_each_word_of_a_table_is_given_its_place_in_it(tmp_path):
     assert places.shape == (*inputs.first["input_ids"].shape, len(sizes))
     assert all(int(places[..., i].max()) < size for i, size in enumerate(sizes))
     assert int(places[..., sizes.index(max(sizes))].max()) > 0
+
+
+def test_noise_that_a_processor_draws_is_the_same_each_time(tmp_path):
+    _, first = fed("univnet", tmp_path / "model")
+    _, again = fed("univnet", tmp_path / "again")
+    assert torch.equal(first.first["noise_sequence"], again.first["noise_sequence"])

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from transformers import AutoFeatureExtractor, AutoImageProcessor, AutoProcessor, AutoTokenizer
@@ -107,6 +108,8 @@ def _material(processor: Processor, request: Request) -> tuple[dict[str, Any], l
         arguments[next((name for name in _WAVE_NAMES if name in takes), "audio")] = waves
         arguments["sampling_rate"] = rate
         made_of.append("a played chord")
+    if "generator" in takes:  # it draws noise of its own, another in each call
+        arguments["generator"] = np.random.default_rng(request.seed)
     if tokenizer is not None and extractor is None:
         arguments |= _text(processor, request, with_image=has_image)
         made_of.append("a sentence")
