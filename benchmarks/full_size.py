@@ -28,8 +28,7 @@ DATA = ROOT / "benchmarks" / "data" / "full_size.yaml"
 FIELD = ROOT / "configs" / "field.yaml"
 OWN = ("models", "expectations")
 """Keys of the field's configuration that are this benchmark's own; but for the targets and limits the rest stays as it is there."""
-LIMITS = {"time": 900, "memory": "6GB", "jobs": 1}
-MOST_BYTES = 6e9
+LIMITS = {"time": 900, "memory": "10GB", "jobs": 1}
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,7 @@ def figures(found: Sequence[Row]) -> Iterator[Figure]:
     yield Figure("break at the same ids as the tiny one", sum(r.breaks_alike for r in found), types, count, most=False)
     yield Figure("get the same verdict at export", sum(r.exports_alike for r in found), types, count, most=False)
     yield Figure("largest full-size model", max(row.full.parameters for row in found) / 1e6, "M parameters", 400)
-    yield Figure("peak memory of a worker", max(row.full.peak_bytes for row in found) / 1e9, "GB", MOST_BYTES / 1e9)
+    yield Figure("peak memory of a worker", max(row.full.peak_bytes for row in found) / 1e9, "GB")
     yield Figure("the full-size cells", sum(row.full.seconds for row in found) / 60, "min", note="of one worker's time")
     yield Figure("the tiny ones", sum(row.tiny.seconds for row in found) / 60, "min", note="of one worker's time")
 
